@@ -1,0 +1,43 @@
+"""Packaging of tfae. The version is read from the source: importing tfae here would need its dependencies."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "tfae" / "__init__.py").read_text(), re.M).group(1)
+
+setup(
+    name="tfae",
+    version=VERSION,
+    description="Low-level TensorFlow autoencoders: raw variables, tied weights, explicit devices, "
+                "exact resume, frozen SavedModels",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    # The configs travel in the wheel as tfae.configs, so that an installed
+    # tfae-train finds them without the repository.
+    packages=find_packages(include=["tfae", "tfae.*"]) + ["tfae.configs"],
+    package_dir={"tfae.configs": "configs"},
+    install_requires=[
+        "tensorflow>=2.18",
+        "numpy",
+        "absl-py",
+        "ml_collections>=1.0",
+        "scikit-learn",  # the embedded digits and the PCA baseline
+        "tqdm",
+        "tensorboard",  # tf.summary needs it
+        "Pillow",  # images given to check_saved_model.py
+    ],
+    extras_require={
+        "test": ["pytest", "hypothesis"],
+        "bench": ["torch", "jax"],
+        "gpu": ["tensorflow[and-cuda]>=2.18"],
+    },
+    entry_points={"console_scripts": [
+        "tfae-train = tfae.bin.train:run",
+        "tfae-evaluate = tfae.bin.evaluate:run",
+    ]},
+)

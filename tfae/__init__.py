@@ -1,0 +1,36 @@
+"""Low-level TensorFlow autoencoders: raw variables, tied weights, explicit devices.
+
+Names are loaded when they are first used, so that flags and configs are checked before
+TensorFlow is imported.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+# Where each public name lives. The modules of `specs`, `errors`, `experiment` and `data.datasets`
+# do not import TensorFlow.
+_HOMES = {
+    "tfae.errors": ("InputError",),
+    "tfae.specs.layers": ("Dense", "Conv2D", "Conv2DTranspose", "MaxPool", "Upsample", "Flatten",
+                          "Reshape", "Activation", "Dropout", "Normal"),
+    "tfae.specs.optimizers": ("SGD", "Adam", "RMSProp", "Adadelta"),
+    "tfae.experiment": ("Experiment", "default_config"),
+    "tfae.data.datasets": ("load",),
+    "tfae.network": ("Stack", "mirror"),
+    "tfae.models.autoencoder": ("Autoencoder",),
+    "tfae.training": ("fit", "train", "Result", "NotFiniteError"),
+    "tfae.export": ("export",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+  if name not in _HOME:
+    raise AttributeError(f"module 'tfae' has no attribute {name!r}")
+  return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__():
+  return [*globals(), *__all__]

@@ -1,0 +1,68 @@
+"""Batches of in-memory images, in an order that is a function of (seed, epoch, position)."""
+
+import tensorflow as tf
+
+from tfae import randomness
+from tfae.errors import check_int
+
+
+class Batches:
+  """Images on the data device, and which of them stand in the batch of a step.
+
+  Every epoch is a permutation of all examples. The last batch of an epoch, if it is partial, is
+  padded: its shape is the same and its padding has weight 0, so that one trace serves all.
+
+  Attributes:
+    images: `[n, height, width, channels]` on `device`, in the dataset's dtype and units.
+    size: number of images.
+    batch_size: images a batch.
+    steps_per_epoch: batches an epoch, the partial one included.
+  """
+
+  def __init__(self, images, batch_size, *, seed=0, device="/CPU:0"):
+    """Copies the images to the device.
+
+    Args:
+      images: array `[n, height, width, channels]`, n >= 1.
+      batch_size: 1 to n.
+      seed: int; another seed is another order.
+      device: full device name.
+
+    Raises:
+      InputError: batch_size is not in 1..n.
+    """
+    self.size = len(images)
+    self.batch_size = check_int("batch_size", batch_size, 1, self.size)
+    self.steps_per_epoch = -(-self.size // batch_size)
+    self.device = device
+    with tf.device(device):
+      self.images = tf.constant(images)
+      self._key = randomness.stream(seed, "order")
+
+  def indices(self, first_step, steps):
+    """Returns which images stand in the batches of `steps` steps from first_step on.
+
+    Has no XLA kernel: call it outside a compiled region.
+
+    Args:
+      first_step: int64 scalar, counted from 0 over all epochs.
+      steps: int. Those past the end of first_step's epoch are all padding.
+
+    Returns:
+      int32 `[steps, batch_size]`, -1 for padding.
+    """
+    with tf.device(self.device):
+      epoch = first_step // self.steps_per_epoch
+      first = first_step % self.steps_per_epoch * self.batch_size
+      position = first + tf.range(steps * self.batch_size, dtype=tf.int64)
+      index = randomness.order(tf.minimum(position, self.size - 1), self.size, self._key, epoch)
+      return tf.reshape(tf.where(position < self.size, index, -1), [steps, self.batch_size])
+
+  def gather(self, indices):
+    """Returns (images `[batch_size, ...]`, weights float32 `[batch_size]`) of one row of `indices`.
+
+    Padding repeats image 0 with weight 0.
+    """
+    with tf.device(self.device):
+      images = tf.gather(self.images, tf.maximum(indices, 0))
+      return images, tf.cast(indices >= 0, tf.float32)

@@ -1,0 +1,43 @@
+"""What a model scores on a split, and what PCA of the same code size scores there."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+
+class Evaluator:
+  """Means of a model's metrics over all images of a split."""
+
+  def __init__(self, model, chunk=1000):
+    """Takes a model with `metrics(images)`; `chunk` images are on the device at a time."""
+    self._chunk = chunk
+    self._metrics = tf.function(model.metrics, autograph=False, reduce_retracing=True)
+
+  def __call__(self, images):
+    """Returns {metric: mean over images}; `images` `[n, ...]` in the dataset's units, n >= 1."""
+    sums = {}
+    for start in range(0, len(images), self._chunk):
+      values = self._metrics(tf.constant(images[start:start + self._chunk]))
+      for name, value in values.items():
+        sums[name] = sums.get(name, 0.0) + float(np.sum(value.numpy(), dtype=np.float64))
+    return {name: total / len(images) for name, total in sums.items()}
+
+
+def pca_squared_error(train, test, components, max_value):
+  """Returns the squared error per pixel of PCA fitted on `train`, on `test`.
+
+  The linear autoencoder of the lowest squared error (Baldi and Hornik 1989): a network that does
+  not beat it at its own code size has learned nothing.
+
+  Args:
+    train, test: images `[n, ...]` in the dataset's units.
+    components: code size; capped at what `train` allows.
+    max_value: pixels are divided by it first.
+  """
+  from sklearn.decomposition import PCA  # heavy, and only wanted here
+  flat = lambda images: images.reshape(len(images), -1).astype(np.float64) / max_value
+  pixels = math.prod(train.shape[1:])
+  pca = PCA(min(components, pixels, len(train)), svd_solver="covariance_eigh").fit(flat(train))
+  images = flat(test)
+  return float(np.mean((pca.inverse_transform(pca.transform(images)) - images) ** 2))

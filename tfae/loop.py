@@ -1,0 +1,119 @@
+"""The inner loop: many training steps inside one call of one graph, traced once a run."""
+
+import tensorflow as tf
+
+from tfae import randomness
+from tfae.errors import InputError
+from tfae.specs.layers import Conv2D
+
+# What a step adds to `Loop.totals`, and what it leaves in `Loop.last`.
+TOTALS = ("epoch_loss", "epoch_examples", "interval_loss", "interval_examples")
+LAST = ("loss", "gradient_norm", "learning_rate")
+
+
+def choose_jit(mode, model, data_device):
+  """Returns whether to compile with XLA.
+
+  'auto': where all components share a device and, on a CPU, no layer is a convolution: XLA's CPU
+  convolutions are several times slower than oneDNN's, its dense layers faster.
+
+  Raises:
+    InputError: 'on' with more than one device.
+  """
+  devices = {model.encoder.device, model.decoder.device, data_device}
+  if mode == "on" and len(devices) > 1:
+    raise InputError(f"jit_compile='on': XLA compiles for one device, the placement has "
+                     f"{sorted(devices)}. Use one device, or jit_compile='auto' or 'off'.")
+  if mode != "auto":
+    return mode == "on"
+  convolution = any(isinstance(layer.spec, Conv2D)
+                    for stack in (model.encoder, model.decoder) for layer in stack.layers)
+  return len(devices) == 1 and not (convolution and "CPU" in data_device)
+
+
+class Loop(tf.Module):
+  """Training steps of one model on one data set.
+
+  Attributes:
+    totals: float64 [4], sums over the steps since they were last reset; see TOTALS.
+    last: float64 [3], of the last step; see LAST.
+    traces: how often the steps were traced; stays 1.
+  """
+
+  def __init__(self, model, batches, updater, *, seed, steps_per_loop, jit):
+    """Prepares the graph; nothing is traced before the first `run`.
+
+    Args:
+      model: has `loss_and_gradients(images, weights, key)`, see `tfae.Autoencoder`.
+      batches: a `tfae.data.pipeline.Batches`.
+      updater: a `tfae.optimizers.Updater` over `model.trainable`.
+      seed: int, of the randomness of training.
+      steps_per_loop: most steps a call.
+      jit: bool.
+    """
+    super().__init__()
+    self.traces = 0
+    self.steps_per_loop = steps_per_loop
+    key = randomness.stream(seed, "training")
+    with tf.device(model.decoder.device):
+      self.totals = tf.Variable(tf.zeros(len(TOTALS), tf.float64), trainable=False, name="totals")
+      self.last = tf.Variable(tf.zeros(len(LAST), tf.float64), trainable=False, name="last")
+
+    def step(number, indices, totals):
+      images, weights = batches.gather(indices)
+      loss, gradients = model.loss_and_gradients(images, weights,
+                                                 randomness.fold_in(key, number))
+      norm = updater.apply(gradients, number)
+      with tf.device(model.decoder.device):
+        loss, norm, rate = (tf.cast(x, tf.float64)
+                            for x in (loss, norm, updater.learning_rate(number)))
+        examples = tf.reduce_sum(tf.cast(weights, tf.float64))
+        last = tf.stack([loss, norm, rate])
+        return totals + tf.stack([loss * examples, examples] * 2), last
+
+    def steps(first, count, indices):
+      def body(i, good, totals, last):
+        del last
+        totals, last = step(first + tf.cast(i, tf.int64), indices[i], totals)
+        # Stops at the step that did it, so that it can be named.
+        good = tf.reduce_all(tf.math.is_finite(last))
+        return i + 1, good, totals, last
+
+      done, _, totals, last = tf.while_loop(
+          lambda i, good, *_: good & (i < count), body,
+          (0, True, self.totals.read_value(), self.last.read_value()), parallel_iterations=1)
+      self.totals.assign(totals)
+      self.last.assign(last)
+      return done
+
+    # The shapes are the same in every call, whatever `count` is: one trace, one compilation.
+    compiled = tf.function(steps, jit_compile=jit or None, autograph=False)
+
+    def run(first, count):
+      self.traces += 1
+      return compiled(first, count, batches.indices(first, steps_per_loop))
+
+    self._run = tf.function(run, autograph=False, input_signature=[
+        tf.TensorSpec([], tf.int64, "first_step"), tf.TensorSpec([], tf.int32, "count")])
+
+  def run(self, first_step, count):
+    """Takes `count` <= steps_per_loop steps within one epoch, or fewer if one is not finite.
+
+    Returns:
+      (steps taken, whether all losses and gradient norms were finite).
+    """
+    done = int(self._run(tf.constant(first_step, tf.int64), tf.constant(count, tf.int32)))
+    return done, bool(tf.reduce_all(tf.math.is_finite(self.last)))
+
+  def reset(self, kind):
+    """Sets the sums of 'epoch' or 'interval' to 0; returns their mean loss before that."""
+    totals = self.totals.numpy()
+    start = {"epoch": 0, "interval": 2}[kind]
+    mean = totals[start] / max(totals[start + 1], 1)
+    totals[start:start + 2] = 0
+    self.totals.assign(totals)
+    return float(mean)
+
+  def concrete_function(self):
+    """Returns the traced function of `run`, to look at its graph."""
+    return self._run.get_concrete_function()

@@ -1,0 +1,78 @@
+"""The computations of the layers, on tensors; no state.
+
+All take any batch size, known or not, and float32, float64 or bfloat16. Images are
+`[batch, height, width, channels]`. Each has a gradient and an XLA kernel.
+"""
+
+import tensorflow as tf
+
+_FUNCTIONS = {
+    "linear": tf.identity,
+    "relu": tf.nn.relu,
+    "leaky_relu": lambda x: tf.nn.leaky_relu(x, alpha=0.2),
+    "elu": tf.nn.elu,
+    "selu": tf.nn.selu,
+    "gelu": lambda x: tf.nn.gelu(x, approximate=True),
+    "silu": tf.nn.silu,
+    "tanh": tf.tanh,
+    "sigmoid": tf.sigmoid,
+    "softplus": tf.nn.softplus,
+    "softmax": tf.nn.softmax,
+}
+
+
+def activate(x, name):
+  """Returns the activation `name` of x; leaky_relu has slope 0.2, gelu is the tanh form."""
+  return x if name == "linear" else _FUNCTIONS[name](x)
+
+
+def dense(x, kernel, transpose_kernel=False):
+  """Returns x W, or x W^T: `[batch, n]` to `[batch, m]`."""
+  return tf.matmul(x, kernel, transpose_b=transpose_kernel)
+
+
+def conv2d(x, kernel, stride, padding):
+  """Returns the cross-correlation of x with kernel `[kh, kw, in, out]`."""
+  return tf.nn.conv2d(x, kernel, stride, padding.upper())
+
+
+def conv2d_transpose(x, kernel, stride, padding, output_size):
+  """Returns the transpose of `conv2d`: what its gradient does to its input.
+
+  Args:
+    x: `[batch, h', w', in]`.
+    kernel: `[kh, kw, out, in]`: that of the convolution which this one undoes.
+    stride: pair of ints.
+    padding: 'same' or 'valid'.
+    output_size: (h, w), a size that `conv2d` takes to (h', w').
+  """
+  shape = (batch_size(x), *output_size, kernel.shape[2])
+  return tf.nn.conv2d_transpose(x, kernel, shape, stride, padding.upper())
+
+
+def max_pool(x, size, stride, padding):
+  """Returns the maximum of each window of `size`."""
+  return tf.nn.max_pool2d(x, size, stride, padding.upper())
+
+
+def upsample(x, factor, output_size):
+  """Returns x with each pixel repeated `factor` times, cut or edge-padded to `output_size`."""
+  full = [n * f for n, f in zip(x.shape[1:3], factor)]
+  x = tf.raw_ops.ResizeNearestNeighbor(images=x, size=full)
+  x = x[:, :output_size[0], :output_size[1]]
+  for axis in (1, 2):
+    missing = output_size[axis - 1] - x.shape[axis]
+    if missing > 0:
+      last = x[:, -1:] if axis == 1 else x[:, :, -1:]
+      x = tf.concat([x] + [last] * missing, axis)
+  return x
+
+
+def dropout(x, rate, draws):
+  """Returns x with 0 where `draws` (uniform in [0, 1)) < rate, the rest divided by 1 - rate."""
+  return tf.where(draws < rate, tf.zeros_like(x), x / tf.cast(1 - rate, x.dtype))
+
+
+def batch_size(x):
+  """Returns the size of axis 0: an int where it is known, else a scalar int32 tensor."""
+  return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]

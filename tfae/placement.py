@@ -1,0 +1,75 @@
+"""Which device a component is on: what its owner named, or a clear error."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from tfae.errors import InputError
+
+
+def canonical(name, argument="device"):
+  """Returns TensorFlow's name of a logical device, such as '/device:GPU:0'.
+
+  Args:
+    name: 'auto' (GPU:0 where there is one, else CPU:0), or a device: '/GPU:0', 'CPU:1', ...
+    argument: how the error names it.
+
+  Raises:
+    InputError: no such device here. Inside a `tf.Graph` any well-formed name is taken, as the
+      graph may be meant for another machine.
+  """
+  present = [device.name for device in tf.config.list_logical_devices()]
+  if name == "auto":
+    name = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"
+  try:
+    spec = tf.DeviceSpec.from_string(name if name.startswith("/") else "/" + name)
+    if not spec.device_type:
+      raise ValueError
+  except (ValueError, AttributeError):
+    raise InputError(f"{argument}={name!r}: not a device name. Use 'auto' or one of "
+                     f"{', '.join(map(short, present))}.") from None
+  full = f"/device:{spec.device_type}:{spec.device_index or 0}"
+  if full not in present and tf.executing_eagerly():
+    raise InputError(f"{argument}={name!r}: no such device here. Use 'auto' or one of "
+                     f"{', '.join(map(short, present))}.")
+  return full
+
+
+def short(device):
+  """Returns '/CPU:0' for a device name of any length, '' for ''."""
+  return "/" + device.split("/device:")[-1] if device else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Devices:
+  """Full device names of the components of one run."""
+  encoder: str
+  decoder: str
+  data: str
+
+  @classmethod
+  def resolve(cls, encoder="auto", decoder="auto", data="auto"):
+    """Returns the devices that are meant; raises InputError for one that does not exist."""
+    return cls(canonical(encoder, "placement.encoder"), canonical(decoder, "placement.decoder"),
+               canonical(data, "placement.data"))
+
+  @property
+  def single(self):
+    """Whether all components share one device."""
+    return len({self.encoder, self.decoder, self.data}) == 1
+
+
+def configure(memory_growth=True, intra_op_threads=0, inter_op_threads=0):
+  """Sets what TensorFlow only takes before it touches a device; 0 threads: its own choice.
+
+  Raises:
+    InputError: TensorFlow has already started its devices.
+  """
+  try:
+    for gpu in tf.config.list_physical_devices("GPU"):
+      tf.config.experimental.set_memory_growth(gpu, memory_growth)
+    tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(inter_op_threads)
+  except RuntimeError as error:
+    raise InputError(f"memory growth and threads must be set before the first operation: {error}. "
+                     "Set them at the start of the program.") from error

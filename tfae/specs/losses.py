@@ -1,0 +1,18 @@
+"""The losses by name: what they take and in what unit they answer; `tfae.losses` computes them."""
+
+import types
+import typing
+
+
+class Loss(typing.NamedTuple):
+  """from_logits: whether the prediction is logits, not values; unit: of one example's loss."""
+  from_logits: bool
+  unit: str
+
+
+LOSSES = types.MappingProxyType({
+    "mean_squared_error": Loss(False, "squared pixel units, mean over pixels"),
+    "sum_squared_error": Loss(False, "squared pixel units, sum over pixels"),
+    "binary_cross_entropy": Loss(True, "nats, mean over pixels"),
+})
+LOSS_NAMES = tuple(LOSSES)

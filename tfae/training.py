@@ -1,0 +1,298 @@
+"""The outer controller: loops, evaluation, checkpoints, log and signals around the inner loop."""
+
+import dataclasses
+import logging
+import math
+import pathlib
+import signal
+import time
+
+import tensorflow as tf
+
+from tfae import metrics, placement
+from tfae import workdir as workdirs
+from tfae.build import build
+from tfae.checkpoint import Checkpoints, steps as checkpointed_steps
+from tfae.data import datasets
+from tfae.data.pipeline import Batches
+from tfae.errors import InputError
+from tfae.evaluation import Evaluator
+from tfae.experiment import Experiment
+from tfae.loop import LAST, Loop, choose_jit
+from tfae.optimizers import Updater
+
+LONGEST_LOOP_SECONDS = 5.0  # a signal waits for the running loop
+
+_LOG = logging.getLogger(__name__)
+
+
+class NotFiniteError(ArithmeticError):
+  """A loss or gradient is NaN or infinite; the message names the step and the metric."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+  """How a run ended.
+
+  step: number of steps taken since the run began.
+  metrics: {'test': {...}, 'validation': {...}}: the evaluations of this process, newest each.
+  signal: number of the signal that stopped the run early, or None.
+  traces: how often the training steps were traced in this process (0: the run was complete).
+  """
+  step: int
+  metrics: dict
+  signal: int | None = None
+  traces: int = 0
+
+
+class _Standing(tf.Module):
+  """Where a run stands beyond weights and slots; part of its checkpoint."""
+
+  def __init__(self, loop):
+    super().__init__()
+    with tf.device("/CPU:0"):
+      self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+      self.best_loss = tf.Variable(math.inf, dtype=tf.float64, trainable=False, name="best_loss")
+      self.best_step = tf.Variable(-1, dtype=tf.int64, trainable=False, name="best_step")
+    self.totals, self.last = loop.totals, loop.last
+
+
+class _Signals:
+  """Turns the first SIGINT or SIGTERM into a request; the second acts as it always did."""
+
+  def __enter__(self):
+    self.received = None
+    self._before = {}
+    try:
+      for number in (signal.SIGINT, signal.SIGTERM):
+        self._before[number] = signal.signal(number, self._handle)
+    except ValueError:
+      pass  # only the main thread may: elsewhere signals are its owner's affair
+    return self
+
+  def _handle(self, number, frame):
+    del frame
+    self.received = number
+    signal.signal(number, self._before[number])
+
+  def __exit__(self, *_):
+    for number, handler in self._before.items():
+      signal.signal(number, handler)
+
+
+class Run:
+  """A model in training; everything that exists exists after construction.
+
+  Attributes:
+    step: int, steps taken so far.
+    total_steps: int, where the run ends.
+    jit: whether the steps are compiled with XLA.
+    loop, batches, updater: see their classes.
+  """
+
+  def __init__(self, experiment, model, data, data_device, workdir=None):
+    """Makes batches, slots and loop.
+
+    Args:
+      experiment: an `Experiment`; its fields data, model and placement are not looked at.
+      model: a `tfae.Autoencoder`.
+      data: a `tfae.data.datasets.Dataset`.
+      data_device: full device name.
+      workdir: folder for checkpoints and log, or None: nothing is written.
+    """
+    if tuple(data.train.images.shape[1:]) != model.encoder.input_shape:
+      raise InputError(f"data: images have shape {tuple(data.train.images.shape[1:])}, the model "
+                       f"takes {model.encoder.input_shape}.")
+    self._experiment, self._data, self._workdir = experiment, data, workdir
+    self.batches = Batches(data.train.images, experiment.batch_size, seed=experiment.seed,
+                           device=data_device)
+    self.total_steps = experiment.steps or experiment.epochs * self.batches.steps_per_epoch
+    self.updater = Updater(experiment.optimizer, model.trainable, self.total_steps)
+    self.jit = choose_jit(experiment.jit_compile, model, data_device)
+    self.loop = Loop(model, self.batches, self.updater, seed=experiment.seed, jit=self.jit,
+                     steps_per_loop=min(experiment.steps_per_loop, self.batches.steps_per_epoch))
+    self._evaluate = Evaluator(model)
+    self._standing = _Standing(self.loop)
+    self._checkpoints = None
+    if workdir is not None:
+      self._checkpoints = Checkpoints(
+          pathlib.Path(workdir) / "checkpoints", keep=experiment.checkpoints.keep,
+          objects={"model": model, "optimizer": self.updater, "progress": self._standing})
+    self.step = 0
+
+  def begin(self):
+    """Saves step 0: from here on there is always a checkpoint to go back to."""
+    if self._checkpoints:
+      self._checkpoints.save(0)
+
+  def restore(self):
+    """Goes to the newest checkpoint that is whole; InputError if there is none."""
+    self.step = self._checkpoints.restore()
+
+  def to_the_end(self):
+    """Trains until `total_steps`, or a signal; evaluates; returns a Result.
+
+    Raises:
+      NotFiniteError: the checkpoint before it stays the newest.
+    """
+    log = metrics.MetricsLog(self._workdir, step=self.step,
+                             tensorboard=self._experiment.logging.tensorboard)
+    bar = metrics.Progress(self.total_steps, self.step)
+    evaluations = {}
+    try:
+      with _Signals() as signals:
+        self._train(log, bar, signals, evaluations)
+      if signals.received is None:
+        evaluations["test"] = self._evaluate(self._data.test.images)
+        log.write("test", self.step, self._epoch, evaluations["test"])
+    finally:
+      bar.close()
+      log.close()
+    return Result(self.step, evaluations, signals.received, self.loop.traces)
+
+  def _train(self, log, bar, signals, evaluations):
+    saved = interval_began = time.monotonic()
+    interval_first, cap = self.step, 1
+    while self.step < self.total_steps and signals.received is None:
+      count = min(cap, self._boundary() - self.step)
+      began = time.monotonic()
+      done, good = self.loop.run(self.step, count)
+      seconds = time.monotonic() - began
+      # From one step upward: how long a step takes is not known before.
+      cap = max(1, min(int(count * min(4, LONGEST_LOOP_SECONDS / seconds)),
+                       self.loop.steps_per_loop))
+      self.step += done
+      if not good:
+        raise NotFiniteError(f"step {self.step}: {self._not_finite()}. The last good checkpoint "
+                             "stays. A lower learning rate or --config.optimizer.clip_norm=1 may "
+                             "help.")
+      bar.advance(done)
+      if self.step % self._experiment.logging.steps == 0:
+        now = time.monotonic()
+        rate = (self.step - interval_first) * self.batches.batch_size / (now - interval_began)
+        interval_first, interval_began = self.step, now
+        _, norm, learning_rate = map(float, self.loop.last.numpy())
+        log.write("train", self.step, self._epoch, {
+            "loss": self.loop.reset("interval"), "gradient_norm": norm,
+            "learning_rate": learning_rate}, {"time": time.time(), "images_per_second": rate})
+      improved = False
+      if self.step % self.batches.steps_per_epoch == 0:
+        improved = self._end_epoch(log, bar, evaluations)
+      if self._checkpoints and (improved or time.monotonic() - saved
+                                >= self._experiment.checkpoints.seconds):
+        self._save(log)
+        saved = time.monotonic()
+    if self._checkpoints:
+      self._save(log)
+
+  @property
+  def _epoch(self):
+    """Number of epochs begun."""
+    return -(-self.step // self.batches.steps_per_epoch)
+
+  def _boundary(self):
+    """Returns the next step at which something must happen outside the graph."""
+    def after(every):
+      return (self.step // every + 1) * every
+    return min(self.total_steps, after(self.batches.steps_per_epoch),
+               after(self._experiment.logging.steps))
+
+  def _not_finite(self):
+    values = dict(zip(LAST, self.loop.last.numpy()))
+    return ", ".join(f"{name} is {value}" for name, value in values.items()
+                     if not math.isfinite(value))
+
+  def _end_epoch(self, log, bar, evaluations):
+    """Writes the epoch's line, evaluates; returns whether the validation loss is a new best."""
+    last_batch = float(self.loop.last.numpy()[0])
+    values = {"loss": self.loop.reset("epoch"), "last_batch_loss": last_batch}
+    log.write("epoch", self.step, self._epoch, values, {"time": time.time()})
+    text = f"epoch {self._epoch} step {self.step}/{self.total_steps} loss {values['loss']:.5g}"
+    improved = False
+    if self._data.validation is not None \
+        and self._epoch % self._experiment.logging.evaluate_epochs == 0:
+      evaluations["validation"] = values = self._evaluate(self._data.validation.images)
+      log.write("validation", self.step, self._epoch, values, {"time": time.time()})
+      text += f" validation {values['loss']:.5g}"
+      improved = values["loss"] < self._standing.best_loss.numpy()
+      if improved:
+        self._standing.best_loss.assign(values["loss"])
+        self._standing.best_step.assign(self.step)
+    bar.say(text, always=self.step == self.total_steps)
+    return improved
+
+  def _save(self, log):
+    self._standing.step.assign(self.step)
+    log.sync()  # first: what the checkpoint knows the log must know too
+    best = int(self._standing.best_step.numpy())
+    self._checkpoints.save(self.step, best if best >= 0 else None)
+
+
+def fit(model, data, optimizer, *, workdir=None, data_device="auto", **options):
+  """Trains a model that was built by hand; resumes if the workdir holds a checkpoint.
+
+  Args:
+    model: a `tfae.Autoencoder`.
+    data: a `tfae.load(...)`, see `tfae.data.datasets.Dataset`.
+    optimizer: `tfae.Adam(1e-3)` or another spec.
+    workdir: folder for checkpoints/, metrics.jsonl and tensorboard/; None: nothing is written.
+    data_device: where the images lie.
+    **options: fields of `tfae.Experiment`: epochs, steps, batch_size, seed, jit_compile,
+      steps_per_loop, checkpoints, logging.
+
+  Returns:
+    A `Result`.
+
+  Raises:
+    InputError: a bad argument, another process in the workdir, or no usable checkpoint.
+    NotFiniteError: NaN or infinite loss or gradient.
+  """
+  device = placement.canonical(data_device, "data_device")
+  run = Run(Experiment(optimizer=optimizer, **options), model, data, device, workdir)
+  if workdir is None:
+    return run.to_the_end()
+  with workdirs.locked(workdir) as path:
+    run.restore() if checkpointed_steps(path / "checkpoints") else run.begin()
+    return run.to_the_end()
+
+
+def train(experiment, workdir, *, data_dir=None):
+  """Trains an experiment in a folder, or goes on with the run that is there.
+
+  Args:
+    experiment: an `Experiment`.
+    workdir: the run's folder: config.json, checkpoints/, metrics.jsonl, tensorboard/,
+      examples.npy.
+    data_dir: where to look for the data first; the folder of the 'idx' data set.
+
+  Returns:
+    A `Result`.
+
+  Raises:
+    InputError: bad data or devices; a workdir that holds another run (the message lists the
+      fields that differ), is in use, or has no usable checkpoint.
+    NotFiniteError: NaN or infinite loss or gradient.
+  """
+  with workdirs.locked(workdir) as path:
+    data = datasets.load(experiment.data.name, data_dir, experiment.data.validation,
+                         experiment.seed, experiment.data.stratify)
+    resuming = workdirs.check_identity(path, experiment, data)
+    run = prepare(experiment, data, path)
+    workdirs.write_examples(path, data)
+    if resuming:
+      run.restore()
+      _LOG.info("%s: resuming at step %d of %d.", workdir, run.step, run.total_steps)
+    else:
+      run.begin()
+    # Last, and again on resume: an epoch count may have changed.
+    workdirs.write_config(path, experiment, data)
+    return run.to_the_end()
+
+
+def prepare(experiment, data, workdir=None):
+  """Returns the `Run` of an experiment on loaded data, at step 0."""
+  where = experiment.placement
+  devices = placement.Devices.resolve(where.encoder, where.decoder, where.data)
+  model = build(experiment, data.train.images.shape[1:], data.max_value,
+                train_images=data.train.images, devices=devices)
+  return Run(experiment, model, data, devices.data, workdir)

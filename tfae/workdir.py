@@ -1,0 +1,120 @@
+"""A run's folder: one writer at a time, and one identity for its whole life."""
+
+import contextlib
+import fcntl
+import io
+import json
+import pathlib
+
+import numpy as np
+
+import tfae
+from tfae import experiment as experiments
+from tfae import files
+from tfae.errors import InputError
+
+SCHEMA = 1  # of config.json
+EXAMPLES = 100  # test images kept in the folder, for the verification of exports
+
+
+@contextlib.contextmanager
+def locked(workdir):
+  """Makes the folder and holds it: two processes that train in one folder would destroy the run.
+
+  The kernel releases the lock when the process dies, however it dies.
+
+  Raises:
+    InputError: another process trains there, or the folder can't be made.
+  """
+  path = pathlib.Path(workdir)
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+    file = open(path / "lock", "w", encoding="utf-8")
+  except OSError as error:
+    raise InputError(f"workdir={str(workdir)!r}: can't be written to ({error.strerror}). Choose "
+                     "another folder.") from None
+  with file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+      raise InputError(f"workdir={str(workdir)!r}: another process is training there. Wait for "
+                       "it, or choose another folder.") from None
+    yield path
+
+
+def read_config(workdir):
+  """Returns (Experiment, the whole of config.json as a dict).
+
+  Raises:
+    InputError: no run there, a config.json that is damaged, or one of a newer tfae.
+  """
+  path = pathlib.Path(workdir) / "config.json"
+  try:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if values["schema"] > SCHEMA:
+      raise InputError(f"{path}: schema {values['schema']} was written by tfae {values['tfae']}; "
+                       f"this one (tfae {tfae.__version__}) reads up to {SCHEMA}. Upgrade tfae.")
+    return experiments.from_json(values["experiment"]), values
+  except (FileNotFoundError, NotADirectoryError):
+    raise InputError(f"workdir={str(workdir)!r}: holds no run (no config.json). Train one: "
+                     "tfae-train --config=... --workdir=...") from None
+  except InputError:
+    raise
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
+    raise InputError(f"{path}: damaged ({type(error).__name__}: {error}). Restore it from a copy, "
+                     "or use another workdir.") from None
+
+
+def check_identity(workdir, experiment, data):
+  """Returns whether the folder holds a run of this experiment on these data; False: it is empty.
+
+  Raises:
+    InputError: it holds another run; the message lists the fields that differ.
+  """
+  path = pathlib.Path(workdir)
+  if not (path / "config.json").exists():
+    strangers = [p.name for p in (path / "checkpoints").glob("ckpt-*.index")
+                 if p.name != "ckpt-0.index"]
+    if strangers:
+      raise InputError(f"workdir={str(workdir)!r}: has checkpoints but no config.json. Restore it "
+                       "from a copy, or use another workdir.")
+    return False
+  _, values = read_config(path)
+  differing = experiments.differences(values["experiment"], experiments.to_json(experiment))
+  if values["data"]["sha256"] != data.sha256:
+    differing.append(f"data: sha256 {values['data']['sha256'][:12]}... -> {data.sha256[:12]}...")
+  if differing:
+    raise InputError(f"workdir={str(workdir)!r} holds another run. What differs: "
+                     f"{'; '.join(differing)}. Use another workdir, or the values of the run.")
+  return True
+
+
+def write_examples(workdir, data):
+  """Keeps a few test images, so that an export is verified where the data set is not."""
+  buffer = io.BytesIO()
+  np.save(buffer, data.test.images[:EXAMPLES])
+  files.write(pathlib.Path(workdir) / "examples.npy", buffer.getvalue())
+
+
+def read_examples(workdir):
+  """Returns test images of the run, `[n, height, width, channels]` in the dataset's units."""
+  path = pathlib.Path(workdir) / "examples.npy"
+  try:
+    return np.load(path)
+  except (OSError, ValueError, EOFError) as error:
+    raise InputError(f"{path}: can't be read ({error}). Run tfae-train on this workdir again: it "
+                     "writes the file anew.") from None
+
+
+def write_config(workdir, experiment, data):
+  """Writes config.json: schema, versions, experiment, and what the data were."""
+  files.write(pathlib.Path(workdir) / "config.json", json.dumps({
+      "schema": SCHEMA,
+      "tfae": tfae.__version__,
+      "experiment": experiments.to_json(experiment),
+      "data": {"name": data.name, "sha256": data.sha256, "max_value": data.max_value,
+               "image_shape": list(data.train.images.shape[1:]),
+               "train": len(data.train.images),
+               "validation": 0 if data.validation is None else len(data.validation.images),
+               "test": len(data.test.images)},
+  }, indent=2) + "\n")
