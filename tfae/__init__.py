@@ -20,7 +20,7 @@ _HOMES = {
     "tfae.network": ("Stack", "mirror"),
     "tfae.models.autoencoder": ("Autoencoder",),
     "tfae.training": ("fit", "train", "Result", "NotFiniteError"),
-    "tfae.export": ("export",),
+    "tfae.exporting": ("export",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)

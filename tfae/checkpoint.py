@@ -62,8 +62,7 @@ class Checkpoints:
     self._newest = step
     kept = steps(self.directory)
     kept = [s for i, s in enumerate(kept) if i < self._keep or s == best_step]
-    tf.compat.v1.train.update_checkpoint_state(
-        str(self.directory), f"ckpt-{step}", [f"ckpt-{s}" for s in reversed(kept)])
+    files.write(self.directory / "checkpoint", _state_file(step, reversed(kept)))
     for old in set(steps(self.directory)) - set(kept):
       # The index first: what is left of a killed removal is not a checkpoint.
       for file in sorted(self.directory.glob(f"ckpt-{old}.*"), reverse=True):
@@ -150,6 +149,13 @@ def restore_model(model, directory, which="latest"):
       _LOG.warning("checkpoint %s in %s is damaged (%s).", f"ckpt-{step}", directory,
                       reasons[-1])
   raise InputError(f"no usable checkpoint in {directory}: {'; '.join(reasons)}.")
+
+
+def _state_file(newest, kept):
+  """Returns what `tf.train.latest_checkpoint` reads."""
+  lines = [f'model_checkpoint_path: "ckpt-{newest}"']
+  lines += [f'all_model_checkpoint_paths: "ckpt-{step}"' for step in kept]
+  return "\n".join(lines) + "\n"
 
 
 def _reader(directory, step):

@@ -178,6 +178,20 @@ class Experiment:
                        f"{sorted(distinct)}. Use one device, or jit_compile='auto' or 'off'.")
 
 
+def load_data(experiment, data_dir=None):
+  """Returns the `tfae.data.datasets.Dataset` of an experiment, which is checked against it.
+
+  Raises:
+    InputError: data that can't be had or read, images that the stacks can't take, or a batch
+      larger than the training set.
+  """
+  config = experiment.data
+  data = datasets.load(config.name, data_dir, config.validation, experiment.seed, config.stratify)
+  check_int("batch_size", experiment.batch_size, 1, len(data.train))
+  experiment.model.check_shapes(data.train.images.shape[1:])
+  return data
+
+
 # What a second run in the same workdir may change; everything else is the run's identity.
 FREE_FIELDS = ("epochs", "steps", "steps_per_loop", "jit_compile", "placement", "checkpoints",
                "logging")

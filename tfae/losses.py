@@ -53,14 +53,14 @@ def _paired(loss, target, name, prediction):
   for argument, value in (("target", target), (name, prediction)):
     value = tf.convert_to_tensor(value)
     if not value.dtype.is_floating:
-      raise InputError(f"{loss}: {argument} is {value.dtype.name}; expected a floating-point dtype. "
-                       "Scale it to the range of the model and cast it first.")
+      raise InputError(f"{loss}: {argument} is {value.dtype.name}; expected a floating-point "
+                       "dtype. Scale it to the range of the model and cast it first.")
     tensors.append(value)
   target, prediction = tensors
   # Broadcasting [batch, 784] against [batch, 28, 28, 1] would give a number, and a wrong one.
   ranks = target.shape.rank, prediction.shape.rank
   if None in ranks or 0 in ranks or not target.shape.is_compatible_with(prediction.shape):
-    raise InputError(f"{loss}: target has shape {target.shape}, {name} {prediction.shape}; expected "
-                     "the same shape, [batch, ...]. Reshape one of them.")
+    raise InputError(f"{loss}: target has shape {target.shape}, {name} {prediction.shape}; "
+                     "expected the same shape, [batch, ...]. Reshape one of them.")
   dtype = tf.float64 if tf.float64 in (target.dtype, prediction.dtype) else tf.float32
   return tf.cast(target, dtype), tf.cast(prediction, dtype), list(range(1, target.shape.rank))

@@ -81,7 +81,8 @@ class Stack(tf.Module):
       x = tf.cast(x, self.compute_dtype)
       for index, layer in enumerate(self.layers):
         needs_key = key is not None and isinstance(layer.spec, specs.Dropout)
-        x = layer(x, randomness.fold_in(key, index) if needs_key else None)
+        with tf.name_scope(layer.path):
+          x = layer(x, randomness.fold_in(key, index) if needs_key else None)
       return x
 
   def summary_rows(self):

@@ -108,8 +108,8 @@ class Updater(tf.Module):
     """Yields (variable, slots, gradient as a dense tensor); raises InputError."""
     variables = self._variables()
     if len(gradients) != len(variables):
-      raise InputError(f"gradients: found {len(gradients)} for {len(variables)} variables. Give one "
-                       "for each, in the order in which the optimizer got the variables.")
+      raise InputError(f"gradients: found {len(gradients)} for {len(variables)} variables. Give "
+                       "one for each, in the order in which the optimizer got the variables.")
     for variable, slots, gradient in zip(variables, self.slots, gradients):
       name = _name(variable)
       if gradient is None:
@@ -118,9 +118,9 @@ class Updater(tf.Module):
       with tf.device(variable.device):
         gradient = tf.convert_to_tensor(gradient)
       if gradient.dtype != variable.dtype or not gradient.shape.is_compatible_with(variable.shape):
-        raise InputError(f"gradients: {gradient.dtype.name} {gradient.shape} for variable {name!r}, "
-                         f"which is {variable.dtype.name} {variable.shape}. Give gradients in the "
-                         "order of the variables.")
+        raise InputError(f"gradients: {gradient.dtype.name} {gradient.shape} for variable "
+                         f"{name!r}, which is {variable.dtype.name} {variable.shape}. Give "
+                         "them in the order of the variables.")
       yield variable, slots, gradient
 
 

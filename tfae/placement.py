@@ -3,6 +3,7 @@
 import dataclasses
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from tfae.errors import InputError
 
@@ -73,3 +74,20 @@ def configure(memory_growth=True, intra_op_threads=0, inter_op_threads=0):
   except RuntimeError as error:
     raise InputError(f"memory growth and threads must be set before the first operation: {error}. "
                      "Set them at the start of the program.") from error
+
+
+def executed_ops(run):
+  """Calls `run()` and returns (device, op type, name) of every op that its graphs executed.
+
+  These are the graphs after TensorFlow's placer and optimizer, so what really ran, and where.
+  Only functions that run for the first time are seen.
+  """
+  context.context().enable_run_metadata()
+  try:
+    run()
+    metadata = context.context().export_run_metadata()
+  finally:
+    context.context().disable_run_metadata()
+  return sorted({(short(node.device), node.op, node.name)
+                 for graphs in metadata.function_graphs for graph in graphs.partition_graphs
+                 for node in graph.node})

@@ -13,11 +13,10 @@ from tfae import metrics, placement
 from tfae import workdir as workdirs
 from tfae.build import build
 from tfae.checkpoint import Checkpoints, steps as checkpointed_steps
-from tfae.data import datasets
 from tfae.data.pipeline import Batches
 from tfae.errors import InputError
 from tfae.evaluation import Evaluator
-from tfae.experiment import Experiment
+from tfae.experiment import Experiment, load_data
 from tfae.loop import LAST, Loop, choose_jit
 from tfae.optimizers import Updater
 
@@ -87,7 +86,7 @@ class Run:
     step: int, steps taken so far.
     total_steps: int, where the run ends.
     jit: whether the steps are compiled with XLA.
-    loop, batches, updater: see their classes.
+    model, loop, batches, updater: see their classes.
   """
 
   def __init__(self, experiment, model, data, data_device, workdir=None):
@@ -104,6 +103,7 @@ class Run:
       raise InputError(f"data: images have shape {tuple(data.train.images.shape[1:])}, the model "
                        f"takes {model.encoder.input_shape}.")
     self._experiment, self._data, self._workdir = experiment, data, workdir
+    self.model = model
     self.batches = Batches(data.train.images, experiment.batch_size, seed=experiment.seed,
                            device=data_device)
     self.total_steps = experiment.steps or experiment.epochs * self.batches.steps_per_epoch
@@ -119,6 +119,16 @@ class Run:
           pathlib.Path(workdir) / "checkpoints", keep=experiment.checkpoints.keep,
           objects={"model": model, "optimizer": self.updater, "progress": self._standing})
     self.step = 0
+
+  @property
+  def variables(self):
+    """Every variable of the run, each once: weights, mean image, slots, standing."""
+    modules = self.model, self.updater, self._standing
+    return list({id(v): v for module in modules for v in module.variables}.values())
+
+  def executed_ops(self):
+    """Takes one step; returns (device, op type, name) of what it executed, sorted."""
+    return placement.executed_ops(lambda: self.loop.run(self.step, 1))
 
   def begin(self):
     """Saves step 0: from here on there is always a checkpoint to go back to."""
@@ -256,13 +266,14 @@ def fit(model, data, optimizer, *, workdir=None, data_device="auto", **options):
     return run.to_the_end()
 
 
-def train(experiment, workdir, *, data_dir=None):
+def train(experiment, workdir, *, data=None, data_dir=None):
   """Trains an experiment in a folder, or goes on with the run that is there.
 
   Args:
     experiment: an `Experiment`.
     workdir: the run's folder: config.json, checkpoints/, metrics.jsonl, tensorboard/,
       examples.npy.
+    data: the `tfae.load(...)` of `experiment.data`, where the caller has it; None: loaded here.
     data_dir: where to look for the data first; the folder of the 'idx' data set.
 
   Returns:
@@ -274,8 +285,8 @@ def train(experiment, workdir, *, data_dir=None):
     NotFiniteError: NaN or infinite loss or gradient.
   """
   with workdirs.locked(workdir) as path:
-    data = datasets.load(experiment.data.name, data_dir, experiment.data.validation,
-                         experiment.seed, experiment.data.stratify)
+    if data is None:
+      data = load_data(experiment, data_dir)
     resuming = workdirs.check_identity(path, experiment, data)
     run = prepare(experiment, data, path)
     workdirs.write_examples(path, data)

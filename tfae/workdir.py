@@ -10,7 +10,9 @@ import numpy as np
 
 import tfae
 from tfae import experiment as experiments
-from tfae import files
+from tfae import files, placement
+from tfae.build import build
+from tfae.checkpoint import restore_model
 from tfae.errors import InputError
 
 SCHEMA = 1  # of config.json
@@ -118,3 +120,22 @@ def write_config(workdir, experiment, data):
                "validation": 0 if data.validation is None else len(data.validation.images),
                "test": len(data.test.images)},
   }, indent=2) + "\n")
+
+
+def load_model(workdir, checkpoint="latest", device="auto"):
+  """Returns (model of a run, its Experiment, config.json as a dict, step).
+
+  Args:
+    workdir: the run's folder.
+    checkpoint: 'latest', 'best' or a step.
+    device: where all its components go: devices are not part of a run.
+
+  Raises:
+    InputError: no run, or no such checkpoint.
+  """
+  experiment, config = read_config(workdir)
+  devices = placement.Devices.resolve(device, device, device)
+  model = build(experiment, tuple(config["data"]["image_shape"]), config["data"]["max_value"],
+                devices=devices)
+  step = restore_model(model, pathlib.Path(workdir) / "checkpoints", checkpoint)
+  return model, experiment, config, step

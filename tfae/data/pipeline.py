@@ -35,6 +35,8 @@ class Batches:
     self.batch_size = check_int("batch_size", batch_size, 1, self.size)
     self.steps_per_epoch = -(-self.size // batch_size)
     self.device = device
+    # index_shuffle has a CPU kernel only.
+    self._order_device = device if "CPU" in device else "/device:CPU:0"
     with tf.device(device):
       self.images = tf.constant(images)
       self._key = randomness.stream(seed, "order")
@@ -51,7 +53,7 @@ class Batches:
     Returns:
       int32 `[steps, batch_size]`, -1 for padding.
     """
-    with tf.device(self.device):
+    with tf.device(self._order_device):
       epoch = first_step // self.steps_per_epoch
       first = first_step % self.steps_per_epoch * self.batch_size
       position = first + tf.range(steps * self.batch_size, dtype=tf.int64)

@@ -1,0 +1,48 @@
+"""Publishes a trained run as a frozen SavedModel, verified in a process that can't import tfae.
+
+    python export/export_saved_model.py --workdir=runs/quickstart --export_dir=served/digits
+"""
+
+import sys
+
+from absl import flags
+
+from tfae.bin import cli
+
+flags.DEFINE_string("workdir", None, "Folder of the run.")
+flags.DEFINE_string("export_dir", None, "Folder of the versions 1, 2, 3, ...")
+flags.DEFINE_string("checkpoint", "latest", "latest, best or a step.")
+flags.DEFINE_integer("keep", None, "How many versions stay, the newest always; not set: all.",
+                     lower_bound=1)
+
+
+def main():
+  args = flags.FLAGS
+  workdir, export_dir = cli.required("workdir"), cli.required("export_dir")
+  cli.import_tensorflow()  # not before the flags have been checked
+  from tfae import exporting, saved_model
+  from tfae import workdir as workdirs
+  # The constants of a frozen graph have no device; a CPU is always there.
+  model, _, config, step = workdirs.load_model(workdir, args.checkpoint, "/CPU:0")
+  data = config["data"]
+  try:
+    export = exporting.export(
+        model, export_dir, examples=workdirs.read_examples(workdir), max_value=data["max_value"],
+        metadata={"dataset": data["name"], "dataset_sha256": data["sha256"], "step": step},
+        keep=args.keep)
+  except saved_model.VerificationError as error:
+    print(f"not published: {error}", file=sys.stderr)
+    return 1
+  print(f"{'signature':16} {'output':16} {'difference':>12} {'bound':>12}")
+  for signature, output, difference, bound in export.differences:
+    print(f"{signature:16} {output:16} {difference:12.3g} {bound:12.3g}")
+  print(f"saved_model.pb: {export.bytes:,} bytes, {export.bytes / export.parameters:.3f} a "
+        f"parameter ({export.parameters:,}), step {step}")
+  for name, digest in sorted(export.sha256.items()):
+    print(f"sha256 {digest}  {name}")
+  print(f"published {export.path}")
+  return 0
+
+
+if __name__ == "__main__":
+  cli.run(main)

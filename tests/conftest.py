@@ -1,0 +1,23 @@
+"""Four logical CPU devices for all tests: placement is tested without a GPU."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import hypothesis
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4)
+tf.config.set_soft_device_placement(False)
+
+hypothesis.settings.register_profile("tfae", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tfae")
+
+
+def pytest_collection_modifyitems(config, items):
+  """Leaves the marked tests to `make test-full`."""
+  if not config.option.markexpr:
+    selected = [item for item in items if "full" not in item.keywords]
+    config.hook.pytest_deselected([item for item in items if "full" in item.keywords])
+    items[:] = selected

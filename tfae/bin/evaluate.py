@@ -1,0 +1,62 @@
+"""tfae-evaluate: what a trained run scores on a split, on request beside PCA.
+
+    tfae-evaluate --workdir=runs/quickstart [--split=test] [--checkpoint=latest] [--pca]
+"""
+
+import json
+import math
+import sys
+
+from absl import flags
+
+from tfae.bin import cli
+from tfae.errors import InputError
+from tfae.experiment import load_data
+
+flags.DEFINE_string("workdir", None, "Folder of the run.")
+flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which images.")
+flags.DEFINE_string("checkpoint", "latest", "latest, best or a step.")
+flags.DEFINE_string("data_dir", None, "Where to look for the data first.")
+flags.DEFINE_string("device", "auto", "Where to compute.")
+flags.DEFINE_bool("pca", False, "Compare with PCA of the same code size; exit code 1 if the model "
+                  "is worse.")
+
+
+def main():
+  args = flags.FLAGS
+  workdir = cli.required("workdir")
+  cli.import_tensorflow()  # not before the flags have been checked
+  from tfae import evaluation
+  from tfae import workdir as workdirs
+  model, experiment, config, step = workdirs.load_model(workdir, args.checkpoint, args.device)
+  data = load_data(experiment, args.data_dir)
+  if data.sha256 != config["data"]["sha256"]:
+    raise InputError(f"data: not those of the run in {workdir} (sha256 {data.sha256[:12]}..., the "
+                     f"run had {config['data']['sha256'][:12]}...). Name their folder with "
+                     "--data_dir.")
+  split = getattr(data, args.split)
+  if split is None:
+    raise InputError("--split=validation: the run has no validation set. Use train or test.")
+  result = {"workdir": workdir, "checkpoint": step, "split": args.split,
+            "images": len(split), **evaluation.Evaluator(model)(split.images)}
+  worse = False
+  if args.pca:
+    size = math.prod(model.encoder.output_shape)
+    result["code_size"] = size
+    result["pca_squared_error"] = evaluation.pca_squared_error(
+        data.train.images, split.images, size, data.max_value)
+    worse = not result["squared_error"] <= result["pca_squared_error"]
+  print(json.dumps(result))
+  if worse:
+    print(f"the model's squared error {result['squared_error']:.5g} is worse than that of PCA "
+          f"with as many components, {result['pca_squared_error']:.5g}", file=sys.stderr)
+  return int(worse)
+
+
+def run():
+  """The console script."""
+  cli.run(main)
+
+
+if __name__ == "__main__":
+  run()

@@ -1,0 +1,141 @@
+"""IDX files, the format of MNIST: two zero bytes, dtype code, rank, big-endian uint32 sizes, data.
+
+Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits", file formats.
+"""
+
+import contextlib
+import gzip
+import math
+import os
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+
+from tfae.errors import InputError, check_int
+
+CHUNK = 1 << 20
+_UINT8 = 0x08
+_DTYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32",
+           0x0E: "float64"}
+# Deflate can't expand more (zlib technical details, "maximum compression factor").
+_MAX_EXPANSION = 1032
+
+
+@contextlib.contextmanager
+def open_raw(path):
+  """Opens a file, raw or gzip (told by its first bytes), for reading its raw bytes.
+
+  Yields (binary stream, the most raw bytes that the file can hold: exact unless gzip).
+  Raises InputError if the file can't be opened or read, is damaged gzip, or is named .gz but is
+  not gzip. Use the stream inside the `with` only to read: every OSError becomes InputError.
+  """
+  path = pathlib.Path(path)
+  try:
+    if not path.is_file():  # also keeps a named pipe from blocking
+      raise InputError(f"{path}: not found or not a file: expected an IDX file, raw or .gz.")
+    with open(path, "rb") as file:
+      size = os.fstat(file.fileno()).st_size
+      start = file.read(2)
+      file.seek(0)
+      if start == b"\x1f\x8b":
+        with gzip.GzipFile(fileobj=file) as stream:
+          yield stream, size * _MAX_EXPANSION
+      elif path.suffix == ".gz":
+        raise InputError(f"{path}: not gzip though named .gz: found 0x{start.hex()} at offset 0, "
+                         "expected 0x1f8b. Drop .gz from its name if it is raw, or fetch it again.")
+      else:
+        yield file, size
+  except (OSError, EOFError, zlib.error) as error:
+    raise InputError(f"{path}: can't be read: {error}. Fetch it again or check its permissions."
+                     ) from error
+
+
+def read_images(path):
+  """Reads an IDX file of images, raw or .gz.
+
+  Returns uint8 [n, height, width], values 0 to 255, n, height and width at least 1.
+  Raises InputError for anything else, naming the file, field or offset, found and expected.
+  """
+  return _read(path, ("images", "height", "width"))
+
+
+def read_labels(path, classes=10):
+  """Reads an IDX file of labels, raw or .gz.
+
+  Returns uint8 [n], n at least 1, values below `classes` (None: any value, 0 to 255).
+  Raises InputError for anything else, naming the file, field or offset, found and expected.
+  """
+  if classes is not None:
+    classes = check_int("classes", classes, 1, 256)
+  labels = _read(path, ("labels",))
+  if classes is not None and labels.max() >= classes:
+    first = int(np.argmax(labels >= classes))
+    raise InputError(f"{path}: label {first} at offset {8 + first}: found {labels[first]}, "
+                     f"expected 0 to {classes - 1}.")
+  return labels
+
+
+def read_pair(images_path, labels_path, classes=10):
+  """Reads an image file and its label file.
+
+  Returns (uint8 [n, height, width], uint8 [n]).
+  Raises InputError as read_images and read_labels do, and if the counts differ.
+  """
+  images, labels = read_images(images_path), read_labels(labels_path, classes)
+  if len(images) != len(labels):
+    raise InputError(f"{labels_path}: found {len(labels)} labels, expected {len(images)}, one for "
+                     f"each image of {images_path}. Do the two files belong together?")
+  return images, labels
+
+
+def _read(path, axes):
+  with open_raw(path) as (stream, most):
+    shape = _read_header(path, stream, axes)
+    header = 4 + 4 * len(axes)
+    size = math.prod(shape)
+    expected = (f"expected {header + size} (a header of {header} bytes and "
+                f"{' x '.join(map(str, shape))} of data, sizes at offset 4). Fetch it again.")
+    # Python integers don't overflow, and nothing is allocated for a size that can't be there.
+    if header + size > most:
+      raise InputError(f"{path}: truncated or wrong sizes: found at most {most} bytes, {expected}")
+    data = _read_up_to(stream, size + 1)  # one more byte tells that there is too much
+  if len(data) < size:
+    raise InputError(f"{path}: truncated: found {header + len(data)} bytes, {expected}")
+  if len(data) > size:
+    raise InputError(f"{path}: trailing bytes: found more than {header + size} bytes, {expected}")
+  return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _read_header(path, stream, axes):
+  magic = stream.read(4)
+  if len(magic) < 4:
+    raise InputError(f"{path}: truncated: found {len(magic)} bytes, expected at least 4, the magic "
+                     "number of an IDX file.")
+  if magic[:2] != b"\0\0":
+    raise InputError(f"{path}: wrong magic number at offset 0: found 0x{magic[:2].hex()}, expected "
+                     "0x0000. It is not an IDX file.")
+  if magic[2] != _UINT8:
+    raise InputError(f"{path}: dtype code at offset 2: found 0x{magic[2]:02x} "
+                     f"({_DTYPES.get(magic[2], 'unknown')}), expected 0x08 (uint8).")
+  if magic[3] != len(axes):
+    raise InputError(f"{path}: rank at offset 3: found {magic[3]}, expected {len(axes)} "
+                     f"({', '.join(axes)}). Is it another kind of IDX file?")
+  sizes = stream.read(4 * len(axes))
+  if len(sizes) < 4 * len(axes):
+    raise InputError(f"{path}: truncated: found {4 + len(sizes)} bytes, expected a header of "
+                     f"{4 + 4 * len(axes)} ({', '.join(axes)}).")
+  shape = struct.unpack(f">{len(axes)}I", sizes)
+  for i, (axis, n) in enumerate(zip(axes, shape)):
+    if n == 0:
+      raise InputError(f"{path}: {axis} at offset {4 + 4 * i}: found 0, expected at least 1.")
+  return shape
+
+
+def _read_up_to(stream, size):
+  """Reads at most `size` bytes, allocating only for bytes that are there."""
+  data = bytearray()
+  while chunk := stream.read(min(CHUNK, size - len(data))):
+    data += chunk
+  return data

@@ -1,0 +1,144 @@
+"""Publishing a verified model into the next integer version of a folder, and retiring old ones.
+
+Readers (TensorFlow Serving, a program that takes the highest number) never see half a version.
+Linux: relies on flock, which the kernel releases when its owner dies, however it dies.
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import re
+import secrets
+import shutil
+
+from tfae.errors import InputError, check_int
+
+_VERSION = re.compile(r"[0-9]+")
+_TEMPORARY = re.compile(r"\.tmp-[0-9]+-[0-9a-f]{8}")
+
+
+def publish(export_dir, write_fn, verify_fn, keep=None):
+  """Publishes what `write_fn(folder)` writes as export_dir/<highest version + 1>.
+
+  It is written into export_dir/.tmp-<pid>-<random>, checked by `verify_fn(folder)`, which raises
+  if it is bad, brought to the disk (fsync) and only then renamed. If either function raises,
+  nothing is published and nothing is left behind. `keep` retires all but the newest `keep`
+  versions afterwards. Returns the pathlib.Path of the version. Raises InputError for an
+  export_dir that cannot be made or written, and whatever the two functions raise.
+  """
+  if keep is not None:
+    check_int("keep", keep, 1)
+  export_dir = pathlib.Path(export_dir)
+  with _as_input_error(export_dir):
+    export_dir.mkdir(parents=True, exist_ok=True)
+    with _lock(export_dir):
+      _clear_stale(export_dir)
+      folder = _temporary(export_dir)
+      # mkdir, not mkdtemp: the server that reads the version may be another user.
+      folder.mkdir()
+      owner = os.open(folder, os.O_RDONLY)
+      fcntl.flock(owner, fcntl.LOCK_EX)
+  try:
+    write_fn(folder)
+    verify_fn(folder)
+    _fsync_tree(folder)
+    version = _rename_to_next(folder, export_dir)
+  except BaseException:
+    shutil.rmtree(folder, ignore_errors=True)
+    raise
+  finally:
+    os.close(owner)
+  _fsync(export_dir)
+  _fsync(export_dir.absolute().parent)
+  if keep is not None:
+    retire(export_dir, keep)
+  return version
+
+
+def retire(export_dir, keep):
+  """Removes all but the `keep` highest versions (at least 1: the newest is never removed).
+
+  A version leaves its name in one step, then its files go. Returns the removed version numbers.
+  Raises InputError for keep < 1 or an export_dir that is missing or cannot be written.
+  """
+  check_int("keep", keep, 1)
+  export_dir = pathlib.Path(export_dir)
+  with _as_input_error(export_dir), _lock(export_dir):
+    retired = _versions(export_dir)[:-keep]
+    for _, name in retired:
+      folder = _temporary(export_dir)
+      os.rename(export_dir / name, folder)
+      shutil.rmtree(folder)
+  return [number for number, _ in retired]
+
+
+def _versions(export_dir):
+  """Sorted [(number, name)]: '7' and '007' are both version 7 to a server."""
+  return sorted((int(name), name) for name in os.listdir(export_dir)
+                if _VERSION.fullmatch(name))
+
+
+def _temporary(export_dir):
+  return export_dir / f".tmp-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _rename_to_next(folder, export_dir):
+  while True:
+    number = max([number for number, _ in _versions(export_dir)], default=0) + 1
+    try:
+      os.rename(folder, export_dir / str(number))
+      return export_dir / str(number)
+    except OSError:
+      # Another publisher took the number between the listing and the rename.
+      if not (export_dir / str(number)).exists():
+        raise
+
+
+@contextlib.contextmanager
+def _lock(folder):
+  """Held only while temporaries appear or disappear, never while a model is written."""
+  descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    yield
+  finally:
+    os.close(descriptor)
+
+
+def _clear_stale(export_dir):
+  """Removes temporaries whose publisher is gone; a live one holds the lock on its folder."""
+  for name in filter(_TEMPORARY.fullmatch, os.listdir(export_dir)):
+    folder = export_dir / name
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      shutil.rmtree(folder)
+    except BlockingIOError:
+      continue
+    finally:
+      os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _as_input_error(export_dir):
+  try:
+    yield
+  except OSError as error:
+    raise InputError(f"export_dir={str(export_dir)!r}: {error.strerror or error}; expected a "
+                     "folder that exists or can be made, and can be written.") from error
+
+
+def _fsync(path):
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)
+
+
+def _fsync_tree(folder):
+  for path, _, files in os.walk(folder):
+    for name in files:
+      _fsync(os.path.join(path, name))
+    _fsync(path)

@@ -1,0 +1,189 @@
+"""Writing a frozen graph as a SavedModel that is the same bytes every time, and verifying it."""
+
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import fingerprint_pb2, meta_graph_pb2, saved_model_pb2
+from tensorflow.python.saved_model import fingerprinting_utils
+
+from tfae.errors import InputError, check_number
+
+SIGNATURE_FILE = "signature.json"
+FILES = ("fingerprint.pb", "saved_model.pb", SIGNATURE_FILE)
+SCHEMA_VERSION = 1
+_PROTOBUF_LIMIT = 2**31 - 1  # bytes of one message
+
+
+class VerificationError(RuntimeError):
+  """The written model does not do what the live model does: it must not be published."""
+
+
+def write(directory, frozen, metadata=None, tolerance=1e-5):
+  """Writes saved_model.pb, fingerprint.pb and signature.json into `directory` (made if missing).
+
+  `frozen` is a graph.Frozen. `metadata` is a JSON-able dict about the model (parameters, dataset,
+  units, loss; no times, no paths: every file is a function of `frozen` and `metadata` alone).
+  `tolerance` is the bound that the model is verified with; its checkers read it from
+  signature.json. Returns {file name: sha256 hex}. Raises InputError for metadata that is not JSON
+  and for a graph over protobuf's 2 GiB.
+  """
+  directory = pathlib.Path(directory)
+  tolerance = check_number("tolerance", tolerance, 0, above=True)
+  model = _saved_model(frozen).SerializeToString(deterministic=True)
+  digest = hashlib.sha256(model).hexdigest()
+  description = {
+      "schema_version": SCHEMA_VERSION,
+      "saved_model_sha256": digest,
+      "tolerance": tolerance,
+      "metadata": metadata or {},
+      "signatures": {key: {"inputs": _describe(frozen.inputs[key], ranges=True),
+                           "outputs": _describe(frozen.outputs[key])}
+                     for key in frozen.inputs},
+  }
+  try:
+    text = json.dumps(description, indent=2, sort_keys=True, allow_nan=False) + "\n"
+  except (TypeError, ValueError) as error:
+    raise InputError(f"metadata={metadata!r}: expected what JSON can hold (dict, list, str, int, "
+                     f"finite float, bool, None): {error}.") from error
+  directory.mkdir(parents=True, exist_ok=True)
+  (directory / "saved_model.pb").write_bytes(model)
+  (directory / SIGNATURE_FILE).write_text(text)
+  fingerprinting_utils.write_fingerprint(str(directory))
+  path = directory / "fingerprint.pb"
+  fingerprint = fingerprint_pb2.FingerprintDef.FromString(path.read_bytes())
+  fingerprint.uuid = str(int(digest[:16], 16))  # TensorFlow draws it at random
+  path.write_bytes(fingerprint.SerializeToString(deterministic=True))
+  return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+          for path in [directory / name for name in FILES]}
+
+
+def verify(directory, examples, references, tolerance=1e-5):
+  """Runs a written model in a fresh process, on the CPU, where importing tfae fails.
+
+  `examples` maps signature -> input -> array [batch, ...], `references` maps signature -> output
+  -> array of the live model on those examples; both cover every signature. Each output must be
+  within tolerance x max(1, max |reference|) of its reference at its worst element.
+  Returns [(signature, output, max |difference|, bound)]. Raises VerificationError otherwise.
+  """
+  table = []
+  outputs = _run_elsewhere(pathlib.Path(directory).resolve(), examples)
+  for key in sorted(outputs.keys() | references.keys()):
+    found, expected = outputs.get(key, {}), references.get(key, {})
+    if sorted(found) != sorted(expected):
+      raise VerificationError(f"signature {key!r} has outputs {sorted(found)} in the written "
+                              f"model: expected {sorted(expected)}, as in the references.")
+    for name in sorted(found):
+      reference = _as_float(expected[name])
+      value = found[name]
+      if value.shape != reference.shape:
+        raise VerificationError(f"signature {key!r}, output {name!r}: shape {value.shape} in the "
+                                f"written model, {reference.shape} in the live one.")
+      bound = tolerance * max(1.0, float(np.max(np.abs(reference), initial=0.0)))
+      difference = float(np.max(np.abs(value - reference), initial=0.0))
+      # Not `difference > bound`: a NaN on either side has to fail.
+      if not difference <= bound:
+        raise VerificationError(f"signature {key!r}, output {name!r}: the written model differs "
+                                f"from the live one by {difference:.3g}, the bound is "
+                                f"{bound:.3g}.")
+      table.append((key, name, difference, bound))
+  return table
+
+
+def _saved_model(frozen):
+  with tf.Graph().as_default() as graph:
+    tf.import_graph_def(frozen.graph_def, name="")
+    meta_graph = tf.compat.v1.train.export_meta_graph(graph=graph, strip_default_attrs=True)
+  meta_graph.meta_info_def.tags.append(tf.saved_model.SERVING)
+  meta_graph.graph_def.node.sort(key=lambda node: node.name)
+  meta_graph.graph_def.library.function.sort(key=lambda function: function.signature.name)
+  for key in frozen.inputs:
+    signature = meta_graph.signature_def[key]
+    signature.method_name = tf.saved_model.PREDICT_METHOD_NAME
+    for side, infos in ((signature.inputs, frozen.inputs[key]),
+                        (signature.outputs, frozen.outputs[key])):
+      for name, info in infos.items():
+        side[name].CopyFrom(meta_graph_pb2.TensorInfo(
+            name=info.name, dtype=info.dtype.as_datatype_enum,
+            tensor_shape=tf.TensorShape(info.shape).as_proto()))
+  model = saved_model_pb2.SavedModel(saved_model_schema_version=1, meta_graphs=[meta_graph])
+  if model.ByteSize() > _PROTOBUF_LIMIT:
+    raise InputError(f"the frozen model has {model.ByteSize()} bytes: a SavedModel without a "
+                     f"variables folder holds at most {_PROTOBUF_LIMIT}; export a smaller model.")
+  return model
+
+
+def _describe(infos, ranges=False):
+  described = {}
+  for name, info in infos.items():
+    described[name] = {"tensor": info.name, "dtype": info.dtype.name, "shape": list(info.shape),
+                       "meaning": info.meaning}
+    if ranges:
+      described[name]["value_range"] = info.value_range and list(map(float, info.value_range))
+  return described
+
+
+def _as_float(value):
+  """float64 of an array or tensor: bfloat16 and bool have no differences of their own."""
+  return np.asarray(value).astype(np.float64)
+
+
+# It only loads, runs and saves; comparing is left to the parent, which holds the references.
+_PROGRAM = """
+import sys
+
+class Blocker:
+  def find_spec(self, name, path=None, target=None):
+    if name.split(".")[0] == "tfae":
+      raise ImportError(f"{name} cannot be imported here: an export must stand on its own")
+
+sys.meta_path.insert(0, Blocker())
+import json
+import numpy as np
+import tensorflow as tf
+
+directory, folder = sys.argv[1:]
+inputs = np.load(folder + "/inputs.npz")
+loaded = tf.saved_model.load(directory)
+outputs, names = {}, []
+for key, function in loaded.signatures.items():
+  specs = function.structured_input_signature[1]
+  feeds = {}
+  for name, spec in specs.items():
+    if f"{key}/{name}" not in inputs:
+      sys.exit(f"signature {key!r} wants input {name!r}, which the examples lack")
+    feeds[name] = tf.cast(tf.constant(inputs[f"{key}/{name}"]), spec.dtype)
+  for name, value in function(**feeds).items():
+    outputs[f"{key}/{name}"] = value.numpy().astype(np.float64)
+np.savez(folder + "/outputs.npz", **outputs)
+"""
+
+
+def _run_elsewhere(directory, examples):
+  """Returns signature -> output -> float64 array of every signature in `directory`."""
+  with tempfile.TemporaryDirectory(prefix="tfae-verify-") as folder:
+    arrays = {f"{key}/{name}": np.asarray(value)
+              for key, inputs in examples.items() for name, value in inputs.items()}
+    np.savez(f"{folder}/inputs.npz", **{
+        # npz cannot name bfloat16.
+        name: value if value.dtype.kind in "biuf" else _as_float(value)
+        for name, value in arrays.items()})
+    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="-1", TF_CPP_MIN_LOG_LEVEL="3")
+    result = subprocess.run([sys.executable, "-c", _PROGRAM, str(directory), folder], cwd=folder,
+                            env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+                            text=True, check=False)
+    if result.returncode:
+      lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
+      raise VerificationError(f"a fresh process could not run {directory}: {lines[-1]}")
+    outputs = {}
+    with np.load(f"{folder}/outputs.npz") as saved:
+      for path in saved.files:
+        key, name = path.split("/")
+        outputs.setdefault(key, {})[name] = saved[path]
+  return outputs
