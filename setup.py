@@ -33,7 +33,7 @@ setup(
     ],
     extras_require={
         "test": ["pytest", "hypothesis"],
-        "bench": ["torch", "jax"],
+        "bench": ["keras"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],
     },
     entry_points={"console_scripts": [

