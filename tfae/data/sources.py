@@ -22,6 +22,7 @@ import zlib
 
 from tfae.data import idx
 from tfae.errors import InputError
+from tfae.files import sync
 
 _log = logging.getLogger(__name__)
 
@@ -205,11 +206,7 @@ def _store(cache, file, stream):
     os.replace(temporary, cache / file.name)
   finally:
     _remove(temporary)
-  folder = os.open(cache, os.O_RDONLY)
-  try:
-    os.fsync(folder)
-  finally:
-    os.close(folder)
+  sync(cache)
 
 
 def _temporary(cache, name):
