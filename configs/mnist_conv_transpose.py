@@ -1,4 +1,4 @@
-"""A convolutional autoencoder whose decoder has kernels of its own; code 4x4x16.
+"""A convolutional autoencoder whose decoder has conv-transpose kernels of its own; code 4x4x16.
 
     tfae-train --config=configs/mnist_conv_transpose.py --workdir=runs/conv_transpose
 """
@@ -10,15 +10,16 @@ def get_config():
   config = tfae.default_config()
   config.data.name = "mnist"
   config.model.encoder = (
-      tfae.Conv2D(16, 4, stride=2, activation="relu", kernel_initializer="he_uniform"),
-      tfae.Conv2D(16, 4, stride=2, activation="relu", kernel_initializer="he_uniform"),
-      tfae.Conv2D(16, 4, stride=2),
+      tfae.Conv2D(64, 8, stride=4, activation="gelu", kernel_initializer="he_normal"),
+      tfae.Conv2D(16, 7, stride=2, kernel_initializer="he_normal"),
   )
-  # The mirror image in shape, with conv-transpose kernels that are not the encoder's.
+  # The mirror image in shape, with kernels that are not the encoder's.
   config.model.tied = False
-  config.model.output_activation = "sigmoid"
+  config.model.loss = "binary_cross_entropy"
   config.optimizer.name = "adam"
-  config.optimizer.learning_rate = 1e-3
+  config.optimizer.learning_rate = 6e-3
+  config.optimizer.schedule = "cosine"
+  config.optimizer.warmup_steps = 100
   config.batch_size = 100
-  config.epochs = 5
+  config.epochs = 10
   return config

@@ -127,14 +127,13 @@ def restore_model(model, directory, which="latest"):
   if which == "latest":
     candidates = found
   elif which == "best":
-    reader = next((r for r in map(lambda s: _reader(directory, s), found) if r), None)
-    best = int(reader.get_tensor("progress/best_step/.ATTRIBUTES/VARIABLE_VALUE")) if reader else -1
+    best = next((b for b in map(lambda s: _best_step(directory, s), found) if b is not None), -1)
     if best < 0:
       raise InputError("checkpoint='best': this run has evaluated no validation set. Use "
                        "'latest', or train with --config.data.validation=N.")
     candidates = [best]
   else:
-    candidates = [int(which)] if str(which).isdigit() else []
+    candidates = [int(which)] if str(which).isdecimal() else []
     if not candidates or candidates[0] not in found:
       raise InputError(f"checkpoint={which!r}: expected 'latest', 'best' or one of the steps "
                        f"{', '.join(map(str, found))} in {directory}.")
@@ -158,9 +157,11 @@ def _state_file(newest, kept):
   return "\n".join(lines) + "\n"
 
 
-def _reader(directory, step):
+def _best_step(directory, step):
+  """Returns what the checkpoint of `step` knows of the best one; None if it is damaged."""
   try:
-    return tf.train.load_checkpoint(str(pathlib.Path(directory) / f"ckpt-{step}"))
+    reader = tf.train.load_checkpoint(str(pathlib.Path(directory) / f"ckpt-{step}"))
+    return int(reader.get_tensor("progress/best_step/.ATTRIBUTES/VARIABLE_VALUE"))
   except Exception:  # pylint: disable=broad-exception-caught
     return None
 

@@ -50,7 +50,7 @@ def check_number(name, value, minimum=-math.inf, maximum=math.inf, *, above=Fals
 
   `above` excludes `minimum` itself, `below` excludes `maximum`.
   """
-  bad = isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value)
+  bad = isinstance(value, bool) or not isinstance(value, numbers.Real) or not _is_finite(value)
   if not bad:
     bad = value <= minimum if above else value < minimum
     bad = bad or (value >= maximum if below else value > maximum)
@@ -63,3 +63,10 @@ def check_number(name, value, minimum=-math.inf, maximum=math.inf, *, above=Fals
     raise InputError(f"{name}={value!r}: expected a finite number"
                      + (f" {' and '.join(bounds)}." if bounds else "."))
   return float(value)
+
+
+def _is_finite(value):
+  try:
+    return math.isfinite(value)
+  except OverflowError:  # an integer beyond the largest float
+    return False

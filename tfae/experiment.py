@@ -17,6 +17,12 @@ COMPUTE_DTYPES = ("float32", "bfloat16")
 JIT_MODES = ("auto", "on", "off")
 
 
+def _set(section, **fields):
+  """Sets fields of a frozen dataclass to what the checks made of them: NumPy's numbers, lists."""
+  for name, value in fields.items():
+    object.__setattr__(section, name, value)
+
+
 @dataclasses.dataclass(frozen=True)
 class Data:
   """Which images.
@@ -31,7 +37,7 @@ class Data:
 
   def __post_init__(self):
     check_choice("data.name", self.name, datasets.NAMES)
-    check_int("data.validation", self.validation, 0)
+    _set(self, validation=check_int("data.validation", self.validation, 0))
     check_bool("data.stratify", self.stratify)
     if self.stratify and not self.validation:
       raise InputError("data.stratify=True: has no effect with data.validation=0.")
@@ -60,14 +66,13 @@ class Model:
   def __post_init__(self):
     for name in ("encoder", "decoder"):
       value = getattr(self, name)
-      if isinstance(value, list):
-        object.__setattr__(self, name, tuple(value))
       if value is None and name == "decoder":
         continue
       if not isinstance(value, (tuple, list)) or not value or not all(
           isinstance(layer, layer_specs.Layer) for layer in value):
         raise InputError(f"model.{name}={value!r}: expected a non-empty tuple of layers such as "
                          "(tfae.Flatten(), tfae.Dense(64)), set in the config file.")
+      _set(self, **{name: tuple(value)})
     check_bool("model.tied", self.tied)
     check_choice("model.output_activation", self.output_activation, layer_specs.ACTIVATIONS)
     if self.decoder_bias is not None:
@@ -122,8 +127,8 @@ class Checkpoints:
   keep: int = 3
 
   def __post_init__(self):
-    check_number("checkpoints.seconds", self.seconds, 0)
-    check_int("checkpoints.keep", self.keep, 2)
+    _set(self, seconds=check_number("checkpoints.seconds", self.seconds, 0),
+         keep=check_int("checkpoints.keep", self.keep, 2))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,8 +139,8 @@ class Logging:
   tensorboard: bool = True
 
   def __post_init__(self):
-    check_int("logging.steps", self.steps, 1)
-    check_int("logging.evaluate_epochs", self.evaluate_epochs, 1)
+    _set(self, steps=check_int("logging.steps", self.steps, 1),
+         evaluate_epochs=check_int("logging.evaluate_epochs", self.evaluate_epochs, 1))
     check_bool("logging.tensorboard", self.tensorboard)
 
 
@@ -165,14 +170,20 @@ class Experiment:
   compute_dtype: str = "float32"
 
   def __post_init__(self):
-    check_int("seed", self.seed, 0, 2**63 - 1)
-    check_int("batch_size", self.batch_size, 1)
-    check_int("epochs", self.epochs, 1)
-    check_int("steps", self.steps, 0)
-    check_int("steps_per_loop", self.steps_per_loop, 1, 100_000)
+    for field in dataclasses.fields(self):
+      kind = typing.get_type_hints(Experiment)[field.name]
+      value = getattr(self, field.name)
+      if dataclasses.is_dataclass(kind) and not isinstance(value, kind):
+        raise InputError(f"{field.name}={value!r}: expected a {kind.__name__} of tfae.")
+    _set(self, seed=check_int("seed", self.seed, 0, 2**63 - 1),
+         batch_size=check_int("batch_size", self.batch_size, 1),
+         epochs=check_int("epochs", self.epochs, 1),
+         steps=check_int("steps", self.steps, 0),
+         steps_per_loop=check_int("steps_per_loop", self.steps_per_loop, 1, 100_000))
     check_choice("jit_compile", self.jit_compile, JIT_MODES)
     check_choice("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
-    distinct = {getattr(self.placement, f.name) for f in dataclasses.fields(Placement)}
+    # 'auto' may turn out to be the same device: `tfae.loop.choose_jit` decides that.
+    distinct = {name for name in dataclasses.astuple(self.placement) if name != "auto"}
     if self.jit_compile == "on" and len(distinct) > 1:
       raise InputError(f"jit_compile='on': XLA compiles for one device, the placement names "
                        f"{sorted(distinct)}. Use one device, or jit_compile='auto' or 'off'.")

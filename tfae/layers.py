@@ -39,7 +39,9 @@ class Layer(tf.Module):
     shapes = spec.weights(self.input_shape)
     self.kernel = self.bias = None
     if self.tied:
-      expected = shapes.get("kernel")
+      if "kernel" not in shapes:
+        raise InputError(f"{path}: can't share {kernel.name}: {type(spec).__name__} has no kernel.")
+      expected = shapes["kernel"]
       if isinstance(spec, specs.Dense):
         expected = expected[::-1]
       if expected != tuple(kernel.shape):

@@ -76,7 +76,7 @@ def read(workdir):
     try:
       line = json.loads(text)
       lines.append({**line, "step": int(line["step"]), "kind": str(line["kind"])})
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
       if text:
         _LOG.warning("%s: line %d is not a whole metrics line; left out.", path, number + 1)
   return lines

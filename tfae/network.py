@@ -1,6 +1,7 @@
 """A stack of layers on one device, and the stack that mirrors it."""
 
 import math
+import re
 
 import tensorflow as tf
 
@@ -11,6 +12,8 @@ from tfae.specs import layers as specs
 from tfae.specs.mirror import mirror as mirror_specs
 
 COMPUTE_DTYPES = ("float32", "bfloat16", "float64")
+# What TensorFlow takes as a scope of op names.
+_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 
 
 class Stack(tf.Module):
@@ -43,6 +46,9 @@ class Stack(tf.Module):
       InputError: a bad argument, or layers that don't fit each other.
     """
     super().__init__()
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+      raise InputError(f"Stack.name={name!r}: expected letters, digits, '_', '.', '-', '/' only, "
+                       "a letter or digit first.")
     self.path = name
     self.seed = check_int("Stack.seed", seed, 0, 2**63 - 1)
     self.compute_dtype = tf.as_dtype(check_choice("Stack.compute_dtype", compute_dtype,
@@ -51,6 +57,10 @@ class Stack(tf.Module):
     self.device = placement.canonical(device, f"{name}: device")
     dtype = tf.float64 if self.compute_dtype == tf.float64 else tf.float32
     kernels = kernels or {}
+    for index in kernels:
+      if index not in range(len(layers)):
+        raise InputError(f"Stack.kernels: there is no layer {index!r}; {name} has "
+                         f"{len(layers)} layers, counted from 0.")
     with tf.device(self.device):
       self.layers = [
           Layer(spec, shape, path=f"{name}/layer_{i}", seed=seed, dtype=dtype,
@@ -135,12 +145,15 @@ def mirror(encoder, *, tied=True, output_activation="linear", use_bias=None, dev
   with_kernels = [i for i, layer in enumerate(encoder.layers) if layer.kernel is not None]
   if isinstance(tied, bool):
     shared = with_kernels if tied else []
-  else:
+  elif isinstance(tied, (tuple, list, set, frozenset)):
     shared = list(tied)
     for index in shared:
       if index not in with_kernels:
         raise InputError(f"mirror: tied={tied!r}: encoder layer {index!r} has no kernel; those "
                          f"with one are {with_kernels}.")
+  else:
+    raise InputError(f"mirror: tied={tied!r}: expected True, False or the indices of the encoder "
+                     f"layers to share, of {with_kernels}.")
   kernels = {i: encoder.layers[pair.source].kernel
              for i, pair in enumerate(pairs) if pair.source in shared}
   return Stack([pair.layer for pair in pairs], encoder.output_shape,

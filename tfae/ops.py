@@ -57,8 +57,13 @@ def max_pool(x, size, stride, padding):
 
 def upsample(x, factor, output_size):
   """Returns x with each pixel repeated `factor` times, cut or edge-padded to `output_size`."""
-  full = [n * f for n, f in zip(x.shape[1:3], factor)]
-  x = tf.raw_ops.ResizeNearestNeighbor(images=x, size=full)
+  # Not ResizeNearestNeighbor: its gradient has no XLA kernel, and at factors such as 41 rounding
+  # shifts its pixels. Copies side by side in memory are the next pixels, or the next rows.
+  batch, (height, width, channels) = batch_size(x), x.shape[1:]
+  x = tf.concat([x] * factor[1], 3)
+  x = tf.reshape(x, (batch, height, width * factor[1], channels))
+  x = tf.concat([x] * factor[0], 2)
+  x = tf.reshape(x, (batch, height * factor[0], width * factor[1], channels))
   x = x[:, :output_size[0], :output_size[1]]
   for axis in (1, 2):
     missing = output_size[axis - 1] - x.shape[axis]
@@ -70,7 +75,7 @@ def upsample(x, factor, output_size):
 
 def dropout(x, rate, draws):
   """Returns x with 0 where `draws` (uniform in [0, 1)) < rate, the rest divided by 1 - rate."""
-  return tf.where(draws < rate, tf.zeros_like(x), x / tf.cast(1 - rate, x.dtype))
+  return tf.where(draws < rate, tf.zeros_like(x), x / (1 - rate))
 
 
 def batch_size(x):

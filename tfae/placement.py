@@ -24,7 +24,8 @@ def canonical(name, argument="device"):
     name = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"
   try:
     spec = tf.DeviceSpec.from_string(name if name.startswith("/") else "/" + name)
-    if not spec.device_type:
+    # One program, one machine: another job or task would be dropped without a word.
+    if not spec.device_type or spec.job not in (None, "localhost") or spec.task or spec.replica:
       raise ValueError
   except (ValueError, AttributeError):
     raise InputError(f"{argument}={name!r}: not a device name. Use 'auto' or one of "

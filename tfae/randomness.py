@@ -1,9 +1,12 @@
 """Random numbers as a function of (seed, purpose, step): nothing to save, nothing to restore.
 
 All draws are `tf.random.stateless_*` with Philox (Salmon et al. 2011, "Parallel random numbers:
-as easy as 1, 2, 3"), whose numbers are the same with and without XLA, and on every device.
+as easy as 1, 2, 3"), whose integers are the same with and without XLA, and on every device. Its
+floats are not: XLA makes them of the upper bits of an integer, TensorFlow's kernels of the lower
+ones. So they are made of the integers here.
 """
 
+import math
 import zlib
 
 import tensorflow as tf
@@ -22,13 +25,23 @@ def fold_in(key, number):
 
 
 def uniform(shape, key, minimum=0.0, maximum=1.0, dtype=tf.float32):
-  """Returns numbers in [minimum, maximum)."""
-  return tf.random.stateless_uniform(shape, key, minimum, maximum, dtype, alg=ALGORITHM)
+  """Returns numbers in [minimum, maximum), float32 or float64; for [0, 1) the same to the bit."""
+  # As many bits as the mantissa holds, so that the conversion is exact.
+  integer, unused, scale = ((tf.uint64, 11, 2.0**-53) if dtype == tf.float64 else
+                            (tf.uint32, 8, 2.0**-24))
+  bits = tf.random.stateless_uniform(shape, key, None, None, integer, alg=ALGORITHM)
+  unit = tf.cast(tf.bitwise.right_shift(bits, tf.constant(unused, integer)), dtype) * scale
+  return minimum + unit * (maximum - minimum)
 
 
 def normal(shape, key, stddev=1.0, dtype=tf.float32):
-  """Returns normal numbers with mean 0."""
-  return tf.random.stateless_normal(shape, key, 0.0, stddev, dtype, alg=ALGORITHM)
+  """Returns normal numbers with mean 0, float32 or float64; not truncated.
+
+  Source: Box and Muller 1958. With XLA they differ by the rounding of its logarithm and cosine.
+  """
+  pair = uniform(tf.concat([[2], tf.cast(shape, tf.int32)], 0), key, dtype=dtype)
+  radius = tf.sqrt(-2 * tf.math.log(1 - pair[0]))
+  return stddev * radius * tf.cos(2 * math.pi * pair[1])
 
 
 def order(positions, size, key, epoch):

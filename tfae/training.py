@@ -7,6 +7,7 @@ import pathlib
 import signal
 import time
 
+import numpy as np
 import tensorflow as tf
 
 from tfae import metrics, placement
@@ -14,7 +15,7 @@ from tfae import workdir as workdirs
 from tfae.build import build
 from tfae.checkpoint import Checkpoints, steps as checkpointed_steps
 from tfae.data.pipeline import Batches
-from tfae.errors import InputError
+from tfae.errors import InputError, nearest
 from tfae.evaluation import Evaluator
 from tfae.experiment import Experiment, load_data
 from tfae.loop import LAST, Loop, choose_jit
@@ -152,9 +153,9 @@ class Run:
     try:
       with _Signals() as signals:
         self._train(log, bar, signals, evaluations)
-      if signals.received is None:
-        evaluations["test"] = self._evaluate(self._data.test.images)
-        log.write("test", self.step, self._epoch, evaluations["test"])
+        if signals.received is None:
+          self._evaluate_split("test", log, evaluations)
+        self._save(log)
     finally:
       bar.close()
       log.close()
@@ -173,9 +174,7 @@ class Run:
                        self.loop.steps_per_loop))
       self.step += done
       if not good:
-        raise NotFiniteError(f"step {self.step}: {self._not_finite()}. The last good checkpoint "
-                             "stays. A lower learning rate or --config.optimizer.clip_norm=1 may "
-                             "help.")
+        self._check_finite(zip(LAST, self.loop.last.numpy()))
       bar.advance(done)
       if self.step % self._experiment.logging.steps == 0:
         now = time.monotonic()
@@ -188,12 +187,9 @@ class Run:
       improved = False
       if self.step % self.batches.steps_per_epoch == 0:
         improved = self._end_epoch(log, bar, evaluations)
-      if self._checkpoints and (improved or time.monotonic() - saved
-                                >= self._experiment.checkpoints.seconds):
+      if improved or time.monotonic() - saved >= self._experiment.checkpoints.seconds:
         self._save(log)
         saved = time.monotonic()
-    if self._checkpoints:
-      self._save(log)
 
   @property
   def _epoch(self):
@@ -207,10 +203,20 @@ class Run:
     return min(self.total_steps, after(self.batches.steps_per_epoch),
                after(self._experiment.logging.steps))
 
-  def _not_finite(self):
-    values = dict(zip(LAST, self.loop.last.numpy()))
-    return ", ".join(f"{name} is {value}" for name, value in values.items()
-                     if not math.isfinite(value))
+  def _check_finite(self, values):
+    """Raises NotFiniteError if one of the (name, number or array) is not finite."""
+    bad = [f"{name} is {value}" if np.ndim(value) == 0 else f"{name} is not finite"
+           for name, value in values if not np.isfinite(value).all()]
+    if bad:
+      raise NotFiniteError(f"step {self.step}: {', '.join(bad)}. The last good checkpoint stays. A "
+                           "lower learning rate or --config.optimizer.clip_norm=1 may help, in "
+                           "another workdir.")
+
+  def _evaluate_split(self, name, log, evaluations):
+    evaluations[name] = values = self._evaluate(getattr(self._data, name).images)
+    self._check_finite((f"{name} {metric}", value) for metric, value in values.items())
+    log.write(name, self.step, self._epoch, values, {"time": time.time()})
+    return values["loss"]
 
   def _end_epoch(self, log, bar, evaluations):
     """Writes the epoch's line, evaluates; returns whether the validation loss is a new best."""
@@ -221,21 +227,29 @@ class Run:
     improved = False
     if self._data.validation is not None \
         and self._epoch % self._experiment.logging.evaluate_epochs == 0:
-      evaluations["validation"] = values = self._evaluate(self._data.validation.images)
-      log.write("validation", self.step, self._epoch, values, {"time": time.time()})
-      text += f" validation {values['loss']:.5g}"
-      improved = values["loss"] < self._standing.best_loss.numpy()
+      loss = self._evaluate_split("validation", log, evaluations)
+      text += f" validation {loss:.5g}"
+      improved = loss < self._standing.best_loss.numpy()
       if improved:
-        self._standing.best_loss.assign(values["loss"])
+        self._standing.best_loss.assign(loss)
         self._standing.best_step.assign(self.step)
     bar.say(text, always=self.step == self.total_steps)
     return improved
 
   def _save(self, log):
+    if self._checkpoints is None:
+      return
+    # A finite gradient times a large rate can be infinite: not to be saved as the newest.
+    self._check_finite((v.name.split(":")[0], v.numpy())
+                       for v in (*self.model.variables, *self.updater.variables))
     self._standing.step.assign(self.step)
     log.sync()  # first: what the checkpoint knows the log must know too
     best = int(self._standing.best_step.numpy())
     self._checkpoints.save(self.step, best if best >= 0 else None)
+
+
+_FIT_OPTIONS = ("epochs", "steps", "batch_size", "seed", "jit_compile", "steps_per_loop",
+                "checkpoints", "logging")
 
 
 def fit(model, data, optimizer, *, workdir=None, data_device="auto", **options):
@@ -257,6 +271,10 @@ def fit(model, data, optimizer, *, workdir=None, data_device="auto", **options):
     InputError: a bad argument, another process in the workdir, or no usable checkpoint.
     NotFiniteError: NaN or infinite loss or gradient.
   """
+  for name in options:
+    if name not in _FIT_OPTIONS:
+      raise InputError(f"fit: no option {name!r}; there are {', '.join(_FIT_OPTIONS)}."
+                       + nearest(name, _FIT_OPTIONS))
   device = placement.canonical(data_device, "data_device")
   run = Run(Experiment(optimizer=optimizer, **options), model, data, device, workdir)
   if workdir is None:
@@ -284,11 +302,11 @@ def train(experiment, workdir, *, data=None, data_dir=None):
       fields that differ), is in use, or has no usable checkpoint.
     NotFiniteError: NaN or infinite loss or gradient.
   """
+  if data is None:
+    data = load_data(experiment, data_dir)
+  run = prepare(experiment, data, workdir)  # before there is a folder: it may refuse the input
   with workdirs.locked(workdir) as path:
-    if data is None:
-      data = load_data(experiment, data_dir)
     resuming = workdirs.check_identity(path, experiment, data)
-    run = prepare(experiment, data, path)
     workdirs.write_examples(path, data)
     if resuming:
       run.restore()

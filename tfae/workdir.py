@@ -13,7 +13,7 @@ from tfae import experiment as experiments
 from tfae import files, placement
 from tfae.build import build
 from tfae.checkpoint import restore_model
-from tfae.errors import InputError
+from tfae.errors import InputError, check_int, check_number
 
 SCHEMA = 1  # of config.json
 EXAMPLES = 100  # test images kept in the folder, for the verification of exports
@@ -53,18 +53,24 @@ def read_config(workdir):
   path = pathlib.Path(workdir) / "config.json"
   try:
     values = json.loads(path.read_text(encoding="utf-8"))
-    if values["schema"] > SCHEMA:
-      raise InputError(f"{path}: schema {values['schema']} was written by tfae {values['tfae']}; "
-                       f"this one (tfae {tfae.__version__}) reads up to {SCHEMA}. Upgrade tfae.")
-    return experiments.from_json(values["experiment"]), values
+    schema, version = check_int("schema", values["schema"], 1), values["tfae"]
+    if schema <= SCHEMA:
+      data = values["data"]
+      check_number("data.max_value", data["max_value"], 0, above=True)
+      for name, kind in (("sha256", str), ("image_shape", list)):
+        if not isinstance(data[name], kind):
+          raise TypeError(f"data.{name}={data[name]!r}")
+      return experiments.from_json(values["experiment"]), values
   except (FileNotFoundError, NotADirectoryError):
     raise InputError(f"workdir={str(workdir)!r}: holds no run (no config.json). Train one: "
                      "tfae-train --config=... --workdir=...") from None
-  except InputError:
-    raise
+  except OSError as error:
+    raise InputError(f"{path}: can't be read ({error.strerror}).") from None
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise InputError(f"{path}: damaged ({type(error).__name__}: {error}). Restore it from a copy, "
                      "or use another workdir.") from None
+  raise InputError(f"{path}: schema {schema} was written by tfae {version}; this one (tfae "
+                   f"{tfae.__version__}) reads up to {SCHEMA}. Upgrade tfae.")
 
 
 def check_identity(workdir, experiment, data):

@@ -7,8 +7,10 @@ not finite; 130 and 143 after SIGINT and SIGTERM.
 import logging
 import os
 import pathlib
+import re
 import sys
 import tempfile
+import traceback
 
 from absl import app, flags
 from absl import logging as absl_logging
@@ -27,7 +29,7 @@ def run(main):
   # absl's logger is TensorFlow's too, and that one talks of every save.
   absl_logging.set_verbosity(absl_logging.WARNING)
   logging.getLogger("tfae").setLevel(logging.INFO)
-  app.run(lambda _: sys.exit(_guarded(main)), flags_parser=_parse)
+  app.run(lambda _: sys.exit(_guarded(main)), flags_parser=lambda argv: _parse(argv, main))
 
 
 def import_tensorflow():
@@ -52,7 +54,7 @@ def import_tensorflow():
 
 
 def _fail(message):
-  print(f"error: {message}", file=sys.stderr)
+  print("error:", " ".join(str(message).split()), file=sys.stderr)
   return MISTAKE
 
 
@@ -68,20 +70,40 @@ def _guarded(main):
     return 141
 
 
-def _parse(argv):
+def _help(main):
+  """Prints what the binary is for and its own flags; those of absl are many (--helpfull)."""
+  # absl files the flags of the program itself under its path.
+  module = sys.argv[0] if main.__module__ == "__main__" else main.__module__
+  print(sys.modules[main.__module__].__doc__)
+  for flag in [*flags.FLAGS.get_flags_for_module(__name__),
+               *flags.FLAGS.get_flags_for_module(module)]:
+    default = "" if flag.default in (None, "") else f" Default: {flag.default}."
+    print(f"  --{flag.name}: {flag.help}{default}")
+
+
+def _parse(argv, main):
+  if {"--help", "-help", "-h"} & set(argv[1:]):
+    _help(main)
+    sys.exit(0)
   argv = [argv[0], *_find_config(argv[1:])]
+  logging.disable(logging.WARNING)  # ml_collections warns of what is refused here
   try:
     rest = flags.FLAGS(argv)
   except flags.UnrecognizedFlagError as error:
     known = [name for name in flags.FLAGS if len(name) > 1]
     sys.exit(_fail(f"unknown flag --{error.flagname}.{nearest(error.flagname, known)}"))
   except flags.Error as error:
+    if "Error whilst parsing config file" in str(error):
+      # ml_collections, then absl, wrapped what the file raised.
+      sys.exit(_fail(_of_config_file(error.__context__.__context__)))
     sys.exit(_fail(str(error).splitlines()[0]))
   except (AttributeError, KeyError) as error:
-    sys.exit(_fail(_unknown_field(str(error).strip("\"'"), argv)))
+    sys.exit(_fail(_unknown_field(argv) or _of_config_file(error)))
   except Exception as error:  # pylint: disable=broad-exception-caught
     # The config file is the user's program: whatever it raises is for its author.
-    sys.exit(_fail(f"--config: {type(error).__name__}: {str(error).splitlines()[0]}"))
+    sys.exit(_fail(_of_config_file(error)))
+  finally:
+    logging.disable(logging.NOTSET)
   if len(rest) > 1:
     sys.exit(_fail(f"unexpected argument {rest[1]!r}. Flags are written --name=value."))
   return rest
@@ -89,23 +111,26 @@ def _parse(argv):
 
 def _find_config(argv):
   """Returns argv with --config=PATH; NAME.py is also found among the configs of the package."""
-  argv = list(argv)
-  for index, argument in enumerate(argv):
+  result, rest = [], iter(argv)
+  for argument in rest:
     name, equals, value = argument.partition("=")
-    if name.lstrip("-") != "config" or not name.startswith("-"):
+    if name not in ("-config", "--config"):
+      result.append(argument)
       continue
-    if not equals and index + 1 < len(argv):
-      value, argv[index + 1] = argv[index + 1], ""
+    if not equals:
+      value = next(rest, "")
+    if not value:
+      sys.exit(_fail("--config is empty. Example: --config=configs/quickstart.py"))
     path = pathlib.Path(value.partition(":")[0])
-    if value and not path.is_file():
+    if not path.is_file():
       path = _packaged_configs() / path.name
       if not path.is_file():
         names = sorted(p.name for p in path.parent.glob("*.py"))
         sys.exit(_fail(f"--config={value}: no such file.{nearest(path.name, names)} Those of the "
                        f"package are {', '.join(names)}."))
       value = str(path)
-    argv[index] = f"{name}={value}"
-  return [argument for argument in argv if argument]
+    result.append(f"{name}={value}")
+  return result
 
 
 def _packaged_configs():
@@ -115,7 +140,22 @@ def _packaged_configs():
   return inside if inside.is_dir() else package.parent / "configs"
 
 
-def _unknown_field(field, argv):
+def _of_config_file(error):
+  """Returns what a config file raised, and in which of its lines."""
+  # A KeyError's str is the repr of its message, and a locked ConfigDict wraps one that lists
+  # every field between the unknown one and the nearest.
+  said = error.args[0] if error.args and isinstance(error.args[0], KeyError) else error
+  text = str(said.args[0] if isinstance(said, KeyError) and said.args else said)
+  text = re.sub(r" Other fields present: .*?(?=\nDid you mean |\Z)", "", text, flags=re.DOTALL)
+  lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
+           if frame.name in ("get_config", "<module>")]
+  where = f", line {lines[-1]}" if lines else ""
+  kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+  return f"--config{where}: {kind}{text}"
+
+
+def _unknown_field(argv):
+  """Returns the message for a --config.FIELD that does not exist, or None."""
   prefix = "--config."
   given = [a.split("=")[0][len(prefix):] for a in argv if a.startswith(prefix)]
   known = []
@@ -124,7 +164,7 @@ def _unknown_field(field, argv):
   for name in given:
     if name not in known:
       return f"unknown config field {prefix}{name}.{nearest(name, known)}"
-  return f"config: {field}"
+  return None
 
 
 def define_config():
@@ -135,17 +175,21 @@ def define_config():
 
 def experiment(holder):
   """Returns the Experiment that the flags describe."""
-  if not flags.FLAGS["config"].present or holder.value is None:
+  if not flags.FLAGS["config"].present:
     raise InputError("--config is missing. Example: --config=configs/quickstart.py")
   if not isinstance(holder.value, ml_collections.ConfigDict):
-    raise InputError("--config: the file can't be loaded, for the reason above. Its get_config() "
-                     "must return a tfae.default_config() that it has filled in.")
+    # ml_collections puts an OSError of the file aside until the config is looked at.
+    error = getattr(holder.value, "__dict__", {}).get("_error")
+    if error:
+      raise InputError(_of_config_file(error))
+    raise InputError(f"--config: get_config() returned a {type(holder.value).__name__}; it must "
+                     "return a tfae.default_config() that it has filled in.")
   return from_config(holder.value)
 
 
 def required(name):
   """Returns the value of the flag `name`; InputError if it is missing."""
   value = flags.FLAGS[name].value
-  if not value:
+  if not value or value.startswith("-"):  # absl takes the next flag for a forgotten value
     raise InputError(f"--{name} is missing. Give a folder: --{name}=runs/NAME")
   return value

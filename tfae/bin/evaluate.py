@@ -50,7 +50,7 @@ def main():
           f"model {result['squared_error']:.5f}, PCA {result['pca_squared_error']:.5f}")
   print(json.dumps(result))
   if worse:
-    print("the model is worse than PCA of the same code size: it has learned nothing.",
+    print("the model is worse than PCA of the same code size; exit code 1.",
           file=sys.stderr)
   return int(worse)
 

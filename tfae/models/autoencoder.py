@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfae import losses, ops, randomness
+from tfae import losses, randomness
 from tfae.errors import InputError, check_choice, check_number
 from tfae.network import print_table
 from tfae.specs.losses import LOSSES
@@ -27,8 +27,9 @@ class Autoencoder(tf.Module):
     """Joins two stacks.
 
     Raises:
-      InputError: the decoder does not take the codes back to the image shape, a bad loss, scale
-        or mean, or binary cross-entropy with a mean (its targets would leave [0, 1]).
+      InputError: the decoder does not take the codes back to the image shape, both stacks have
+        one name, the decoder shares a kernel of another encoder, a bad loss, scale or mean, or
+        binary cross-entropy with a mean (its targets would leave [0, 1]).
     """
     super().__init__()
     check_choice("Autoencoder.loss", loss, tuple(LOSSES))
@@ -37,6 +38,15 @@ class Autoencoder(tf.Module):
           f"Autoencoder: the decoder takes {decoder.input_shape} to {decoder.output_shape}, it must "
           f"take the codes {encoder.output_shape} to the images {encoder.input_shape}. "
           "tfae.mirror(encoder) builds one that does.")
+    if decoder.path == encoder.path:
+      raise InputError(f"Autoencoder: encoder and decoder are both named {encoder.path!r}, and so "
+                       "would their variables be. Give the decoder name='decoder'.")
+    # Its gradient would be lost: `trainable` has the encoder's kernels only.
+    own = {v.ref() for v in encoder.own_variables}
+    for layer in decoder.layers:
+      if layer.tied and layer.kernel.ref() not in own:
+        raise InputError(f"Autoencoder: {layer.path} shares {layer.kernel.name.split(':')[0]} of "
+                         "another encoder. Mirror the encoder that it is joined with.")
     if mean is not None and LOSSES[loss].from_logits:
       raise InputError(f"Autoencoder.mean: not with loss={loss!r}, whose targets lie in [0, 1]. "
                        "Use mean=None or mean_squared_error.")
@@ -126,7 +136,9 @@ class Autoencoder(tf.Module):
     decoder_variables = self.decoder.own_variables
     with tf.GradientTape(watch_accessed_variables=False) as encoder_tape:
       encoder_tape.watch(encoder_variables)
-      codes = self.encoder(target, randomness.fold_in(key, 0))
+      with tf.device(self.encoder.device):
+        encoder_key = randomness.fold_in(key, 0)
+      codes = self.encoder(target, encoder_key)
     with tf.device(self.decoder.device):
       with tf.GradientTape(watch_accessed_variables=False) as decoder_tape:
         decoder_tape.watch([codes, *decoder_variables, *shared])

@@ -26,7 +26,7 @@ class Normal:
   stddev: float
 
   def __post_init__(self):
-    check_number("Normal.stddev", self.stddev, 0, above=True)
+    object.__setattr__(self, "stddev", check_number("Normal.stddev", self.stddev, 0, above=True))
 
 
 def _pair(name, value):
@@ -95,7 +95,7 @@ class Dense(_Affine):
 
   def __post_init__(self):
     super().__post_init__()
-    check_int("Dense.units", self.units, 1)
+    self._set(units=check_int("Dense.units", self.units, 1))
 
   def output_shape(self, input_shape):
     if len(input_shape) != 1:
@@ -121,8 +121,8 @@ class Conv2D(_Affine):
   def __post_init__(self):
     super().__post_init__()
     layer = type(self).__name__
-    check_int(f"{layer}.filters", self.filters, 1)
-    self._set(kernel_size=_pair(f"{layer}.kernel_size", self.kernel_size),
+    self._set(filters=check_int(f"{layer}.filters", self.filters, 1),
+              kernel_size=_pair(f"{layer}.kernel_size", self.kernel_size),
               stride=_pair(f"{layer}.stride", self.stride))
     check_choice(f"{layer}.padding", self.padding, PADDINGS)
 
@@ -228,6 +228,8 @@ class Reshape(Layer):
 
   def __post_init__(self):
     shape = self.shape if isinstance(self.shape, (tuple, list)) else (self.shape,)
+    if not shape:
+      raise InputError(f"Reshape.shape={self.shape!r}: expected at least one size.")
     self._set(shape=tuple(check_int("Reshape.shape", n, 1) for n in shape))
 
   def output_shape(self, input_shape):
@@ -258,7 +260,7 @@ class Dropout(Layer):
   rate: float
 
   def __post_init__(self):
-    check_number("Dropout.rate", self.rate, 0, 1, below=True)
+    self._set(rate=check_number("Dropout.rate", self.rate, 0, 1, below=True))
 
   def output_shape(self, input_shape):
     return input_shape
@@ -278,6 +280,9 @@ def shapes(layers, input_shape, name):
   if not isinstance(layers, (tuple, list)) or not layers:
     raise InputError(f"{name}={layers!r}: expected a non-empty sequence of layers "
                      f"({', '.join(LAYERS)}).")
+  if not isinstance(input_shape, (tuple, list)):
+    raise InputError(f"{name}: input_shape={input_shape!r}: expected a tuple without the batch, "
+                     "(features,) or (height, width, channels).")
   input_shape = tuple(check_int(f"{name}: input_shape", n, 1) for n in input_shape)
   result = [input_shape]
   for index, layer in enumerate(layers):

@@ -33,12 +33,14 @@ def _inverse(layer, shape, activation, use_bias):
     case specs.MaxPool():
       return specs.Upsample(layer.stride, output_size=shape[:2])
     case specs.Upsample():
-      # The maximum of a block of equal pixels is that pixel, cut short or not.
-      if layer.output_size is not None and any(
-          size > n * factor for size, n, factor in zip(layer.output_size, shape, layer.factor)):
+      # A window as large as the last block, cut short or not, sees one pixel's copies only:
+      # their maximum is that pixel.
+      last = tuple(size - (n - 1) * factor for size, n, factor
+                   in zip(layer.output_shape(shape), shape, layer.factor))
+      if any(size > factor for size, factor in zip(last, layer.factor)):
         raise InputError(f"mirror: can't undo {layer}, which repeats its last pixels. Write the "
                          "decoder out.")
-      return specs.MaxPool(layer.factor, padding="same")
+      return specs.MaxPool(last, layer.factor, "valid")
     case specs.Flatten() | specs.Reshape():
       return specs.Reshape(shape)
     case _:
@@ -51,8 +53,8 @@ def mirror(encoder, input_shape, *, output_activation="linear", use_bias=None):
   Every encoder layer is undone in reverse order: Dense by Dense, Conv2D by Conv2DTranspose (and
   the other way round) to the recorded input shape, MaxPool by Upsample, Flatten and Reshape by
   Reshape; Dropout and activations leave nothing to undo. The activation that stands between two
-  affine layers of the encoder stands between their inverses too; one after the last affine layer
-  shapes the code and is not repeated.
+  affine layers of the encoder stands between their inverses too; one before the first shapes the
+  input, one after the last the code, and neither is repeated.
 
   Args:
     encoder: sequence of layer specs.
@@ -67,7 +69,7 @@ def mirror(encoder, input_shape, *, output_activation="linear", use_bias=None):
   if use_bias is not None:
     check_bool("mirror: use_bias", use_bias)
   shapes = specs.shapes(encoder, input_shape, "encoder")
-  # activations[i]: those between the affine layer before layer i (or the input) and layer i.
+  # activations[i]: those between the affine layer before layer i and layer i, or the output's.
   activations, pending = [], [output_activation]
   for layer in encoder:
     if hasattr(layer, "activation"):
@@ -75,7 +77,7 @@ def mirror(encoder, input_shape, *, output_activation="linear", use_bias=None):
       pending = [layer.activation]
     else:
       activations.append([])
-      if isinstance(layer, specs.Activation):
+      if isinstance(layer, specs.Activation) and any(activations):
         pending = pending + [layer.function]
   decoder = []
   for index in reversed(range(len(encoder))):

@@ -1,0 +1,205 @@
+"""Mistakes on the command line: one line, exit code 2, no folder, and TensorFlow never imported."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
+import runs
+
+# Importing TensorFlow is fatal here.
+REFUSE = """
+import importlib, json, os, sys, traceback
+class Refuse:
+  def find_spec(self, name, *rest):
+    if name.split(".")[0] == "tensorflow":
+      os._exit(99)
+sys.meta_path.insert(0, Refuse())
+"""
+
+# Runs one binary: NAME FLAG...
+ONE = REFUSE + """
+importlib.import_module("tfae.bin." + sys.argv.pop(1)).run()
+"""
+
+# Runs many, each in a fork of a process that has imported what they share: a start takes a second.
+MANY = REFUSE + """
+import sklearn.datasets, tfae.bin.cli
+codes = []
+for index, (binary, *flags) in enumerate(json.load(sys.stdin)):
+  child = os.fork()
+  if not child:
+    for number, name in ((1, "out"), (2, "err")):
+      os.dup2(os.open(f"{sys.argv[1]}/{name}-{index}", os.O_CREAT | os.O_WRONLY), number)
+    sys.argv = ["tfae-" + binary, *flags]
+    code = 1
+    try:
+      importlib.import_module("tfae.bin." + binary).run()
+    except SystemExit as end:
+      code = end.code or 0
+    except BaseException:
+      traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+  codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(json.dumps(codes))
+"""
+
+CONFIGS = {
+    "good": "",
+    "syntax": "config.epochs = = 3",
+    "raises": "raise RuntimeError('my own\\n  fault')",
+    "exits": "raise KeyError('nothing')",
+    "unlocked": "config.batch_sise = 3",
+    "import": "import no_such_module",
+    "file": "open('/no/such/file')",
+    "type": "config.batch_size = 'many'",
+    "stack": "config.model.encoder = (tfae.Flatten(), tfae.Dense(3), tfae.MaxPool(2))",
+    "empty_stack": "config.model.encoder = ()",
+    "layer": "config.model.encoder = (tfae.Flatten(), tfae.Dense(0))",
+    "window": "config.model.encoder = (tfae.Conv2D(2, 9, padding='valid'),)",
+    "decoder": "config.model.tied = False; config.model.decoder = (tfae.Dense(63),)",
+    "none": "return None",
+    "dict": "return {'epochs': 3}",
+}
+
+CONFIG = "--config={tmp}/good.py"
+WORKDIR = "--workdir={tmp}/run"
+TRAIN = ["train", CONFIG, WORKDIR]
+
+
+def train_with(config):
+  return ["train", f"--config={{tmp}}/{config}.py", WORKDIR]
+
+
+# name: (arguments, texts that the one line must hold)
+MISTAKES = {
+    "no flags": (["train"], ["--config is missing", "--config=configs/quickstart.py"]),
+    "no config": (["train", WORKDIR], ["--config is missing"]),
+    "no workdir": (["train", CONFIG], ["--workdir is missing", "--workdir=runs/NAME"]),
+    "empty workdir": (["train", CONFIG, "--workdir="], ["--workdir is missing"]),
+    "workdir without value": (["train", CONFIG, "--workdir"], ["workdir"]),
+    "workdir that swallows a flag": (["train", CONFIG, "--workdir", "--config.epochs=3"],
+                                     ["--workdir is missing"]),
+    "empty workdir apart": (["train", CONFIG, "--workdir", "", "--config.epochs=3"],
+                            ["--workdir is missing"]),
+    "unknown flag": (["train", CONFIG, "--worddir={tmp}/run"],
+                     ["unknown flag --worddir", "Did you mean 'workdir'?"]),
+    "no such config": (["train", "--config={tmp}/nowhere.py", WORKDIR],
+                       ["nowhere.py: no such file", "quickstart.py"]),
+    "no such config, apart": (["train", "--config", "{tmp}/nowhere.py", WORKDIR],
+                              ["nowhere.py: no such file"]),
+    "nearest config": (["train", "--config=configs/quikstart.py", WORKDIR],
+                       ["Did you mean 'quickstart.py'?"]),
+    "a folder as config": (["train", "--config={tmp}", WORKDIR], ["no such file"]),
+    "empty config": (["train", "--config=", WORKDIR], ["--config is empty"]),
+    "config without value": (["train", WORKDIR, "--config"], ["--config is empty"]),
+    "unknown field": ([*TRAIN, "--config.batch_sise=3"],
+                      ["--config.batch_sise", "Did you mean 'batch_size'?"]),
+    "unknown field, apart": ([*TRAIN, "--config.batch_sise", "3"], ["Did you mean 'batch_size'?"]),
+    "unknown inner field": ([*TRAIN, "--config.data.nane=digits"], ["Did you mean 'data.name'?"]),
+    "unknown section": ([*TRAIN, "--config.no.such=1"], ["--config.no.such"]),
+    "field before config": (["train", "--config.epochs=3", CONFIG, WORKDIR], ["--config"]),
+    "wrong type": ([*TRAIN, "--config.batch_size=many"], ["--config.batch_size=many"]),
+    "fraction": ([*TRAIN, "--config.epochs=1.5"], ["--config.epochs=1.5"]),
+    "no number": ([*TRAIN, "--config.epochs="], ["--config.epochs="]),
+    "no value": ([*TRAIN, "--config.epochs"], ["--config.epochs"]),
+    "no boolean": ([*TRAIN, "--config.model.tied=maybe"], ["--config.model.tied=maybe"]),
+    "whole section": ([*TRAIN, "--config.data=digits"], ["--config.data=digits"]),
+    "nan": ([*TRAIN, "--config.optimizer.learning_rate=nan"], ["learning_rate=nan"]),
+    "negative": ([*TRAIN, "--config.seed=-1"], ["seed=-1"]),
+    "huge": ([*TRAIN, f"--config.epochs={10**30}"], [f"epochs={10**30}"]),
+    "unicode": ([*TRAIN, "--config.data.name=ｄｉｇｉｔｓ\n"], ["data.name="]),
+    "unknown data": ([*TRAIN, "--config.data.name=minst"], ["Did you mean 'mnist'?"]),
+    "idx without folder": ([*TRAIN, "--config.data.name=idx"], ["data_dir"]),
+    "batch larger than data": ([*TRAIN, "--config.batch_size=1501"],
+                               ["batch_size=1501", "1 to 1500"]),
+    "all for validation": ([*TRAIN, "--config.data.validation=1500"], ["validation=1500"]),
+    "thread count": ([*TRAIN, "--intra_op_threads=-1"], ["--intra_op_threads=-1"]),
+    "argument": ([*TRAIN, "extra"], ["unexpected argument 'extra'"]),
+    "syntax error": (train_with("syntax"), ["SyntaxError", "syntax.py, line 5"]),
+    "exception": (train_with("raises"), ["line 5", "RuntimeError: my own fault"]),
+    "key error": (train_with("exits"), ["line 5", "KeyError: nothing"]),
+    "locked config": (train_with("unlocked"), ["line 5", 'Did you mean "batch_size"']),
+    "missing module": (train_with("import"), ["line 5", "no_such_module"]),
+    "missing file": (train_with("file"), ["line 5", "/no/such/file"]),
+    "type in the file": (train_with("type"), ["line 5", "batch_size"]),
+    "impossible stack": (train_with("stack"), ["model.encoder[2]: MaxPool"]),
+    "no stack": (train_with("empty_stack"), ["model.encoder=()"]),
+    "impossible layer": (train_with("layer"), ["line 5: Dense.units=0"]),
+    "window": (train_with("window"), ["model.encoder[0]", "does not fit into 8 pixels"]),
+    "wrong decoder": (train_with("decoder"), ["model.decoder", "(63,)", "(8, 8, 1)"]),
+    "nothing returned": (train_with("none"), ["get_config() returned a NoneType"]),
+    "dict returned": (train_with("dict"), ["get_config() returned a dict"]),
+    "evaluate nothing": (["evaluate"], ["--workdir is missing"]),
+    "evaluate a split": (["evaluate", WORKDIR, "--split=tests"], ["tests"]),
+    "evaluate a flag": (["evaluate", WORKDIR, "--pac"], ["--pac", "Did you mean 'pca'?"]),
+    "evaluate a config": (["evaluate", "--config.epochs=3", WORKDIR], ["--config.epochs"]),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+  """A folder with the config files of CONFIGS; nobody may add to it."""
+  tmp = tmp_path_factory.mktemp("cli")
+  for name, statement in CONFIGS.items():
+    (tmp / f"{name}.py").write_text(f"""import tfae
+def get_config():
+  config = tfae.default_config()
+  config.model.encoder = (tfae.Flatten(), tfae.Dense(3))
+  {statement or "config.batch_size = 10"}
+  return config
+""")
+  before = sorted(tmp.iterdir())
+  yield tmp
+  made = [path.name for path in set(tmp.iterdir()) - set(before) if path.name != "__pycache__"]
+  assert not made, made
+
+
+def placed(arguments, folder):
+  return [text.replace("{tmp}", str(folder)) for text in arguments]
+
+
+@pytest.fixture(scope="module")
+def outcomes(folder, tmp_path_factory):
+  """{name: (exit code, stdout, stderr)} of all mistakes."""
+  said = tmp_path_factory.mktemp("said")
+  cases = [placed(arguments, folder) for arguments, _ in MISTAKES.values()]
+  done = subprocess.run([sys.executable, "-c", MANY, said], input=json.dumps(cases), text=True,
+                        capture_output=True, env=runs.ENVIRONMENT, cwd=folder, check=False)
+  assert done.returncode == 0, done.stderr
+  return {name: (code, *((said / f"{stream}-{index}").read_text() for stream in ("out", "err")))
+          for index, (name, code) in enumerate(zip(MISTAKES, json.loads(done.stdout)))}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line_with_exit_code_2_and_without_tensorflow(outcomes, name):
+  code, out, err = outcomes[name]
+  assert (code, out) == (2, ""), err
+  assert err.startswith("error: ") and err.count("\n") == 1, err
+  assert len(err) < 600
+  for text in MISTAKES[name][1]:
+    assert text in err
+
+
+@pytest.mark.parametrize("name", ["unknown field", "no such config, apart"])
+def test_a_process_of_its_own_says_the_same(folder, outcomes, name):
+  process = runs.python("-c", ONE, *placed(MISTAKES[name][0], folder), cwd=folder)
+  assert runs.finish(process) == outcomes[name]
+
+
+def test_the_guard_against_tensorflow_would_show(folder, tmp_path):
+  code, _, _ = runs.finish(runs.python(
+      "-c", ONE, "train", f"--config={folder}/good.py", f"--workdir={tmp_path}/run"))
+  assert code == 99
+
+
+@pytest.mark.parametrize("binary", ["train", "evaluate"])
+def test_help_lists_the_flags_and_ends(binary):
+  code, out, err = runs.finish(runs.python("-c", ONE, binary, "--help"))
+  assert code in (0, 1) and err == ""
+  assert "--workdir" in out and "tfae-" + binary in out

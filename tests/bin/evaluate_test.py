@@ -1,0 +1,138 @@
+"""tfae-evaluate as a program: scores of a run, and its verdict against PCA."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
+import runs
+import tfae
+from tfae import experiment as ex
+from tfae import training
+
+# Runs tfae-evaluate once a line of stdin: its flags as JSON; all in one process, as TensorFlow
+# takes seconds to import.
+MANY = """
+import contextlib, io, json, sys
+from absl import flags
+from tfae.bin import evaluate
+for line in sys.stdin:
+  for name in flags.FLAGS:
+    flags.FLAGS[name].unparse()
+  sys.argv = ["tfae-evaluate", *json.loads(line)]
+  out, err = io.StringIO(), io.StringIO()
+  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    try:
+      evaluate.run()
+    except SystemExit as end:
+      code = end.code
+  print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+
+CASES = {
+    "good": ["--workdir={tmp}/good", "--pca"],
+    "bad": ["--workdir={tmp}/bad", "--pca"],
+    "plain": ["--workdir={tmp}/bad"],
+    "train": ["--workdir={tmp}/good", "--split=train"],
+    "validation": ["--workdir={tmp}/good", "--split=validation", "--checkpoint=best"],
+    "first": ["--workdir={tmp}/bad", "--checkpoint=0"],
+    "no validation": ["--workdir={tmp}/bad", "--split=validation"],
+    "no best": ["--workdir={tmp}/bad", "--checkpoint=best"],
+    "no step": ["--workdir={tmp}/bad", "--checkpoint=77"],
+    "no run": ["--workdir={tmp}/nowhere"],
+    "no device": ["--workdir={tmp}/bad", "--device=/GPU:7"],
+    "other data": ["--workdir={tmp}/changed"],
+    "damaged": ["--workdir={tmp}/damaged"],
+}
+
+
+def experiment(validation, **fields):
+  return ex.Experiment(
+      data=ex.Data("digits", validation), model=ex.Model(
+          (tfae.Flatten(), tfae.Dense(64, activation="elu"), tfae.Dense(2)), tied=False,
+          output_activation="sigmoid"),
+      optimizer=tfae.Adam(5e-3), jit_compile="off", logging=runs.QUIET, **fields)
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+  tmp = tmp_path_factory.mktemp("evaluate")
+  training.train(experiment(200, epochs=60), tmp / "good")
+  training.train(experiment(0, steps=1), tmp / "bad")
+  for name in ("changed", "damaged"):
+    (tmp / name).mkdir()
+    for path in (tmp / "bad").glob("checkpoints/*"):
+      target = tmp / name / "checkpoints" / path.name
+      target.parent.mkdir(exist_ok=True)
+      target.write_bytes(path.read_bytes())
+  config = json.loads((tmp / "bad/config.json").read_text())
+  config["data"]["sha256"] = "0" * 64
+  (tmp / "changed/config.json").write_text(json.dumps(config))
+  (tmp / "damaged/config.json").write_text("{")
+  lines = [json.dumps([flag.format(tmp=tmp) for flag in flags]) for flags in CASES.values()]
+  done = subprocess.run([sys.executable, "-c", MANY], input="\n".join(lines), text=True,
+                        capture_output=True, env=runs.ENVIRONMENT, check=False)
+  assert done.returncode == 0, done.stderr
+  return tmp, dict(zip(CASES, map(json.loads, done.stdout.splitlines())))
+
+
+def last_json(out):
+  return json.loads(out.splitlines()[-1])
+
+
+def test_a_model_that_beats_pca_of_its_code_size_ends_with_0(outcomes):
+  tmp, ends = outcomes
+  code, out, err = ends["good"]
+  assert (code, err) == (0, "")
+  result = last_json(out)
+  assert result["squared_error"] < result["pca_squared_error"]
+  assert (result["code_size"], result["images"], result["split"]) == (2, 297, "test")
+  # Two axes of the singular value decomposition of the centred training images.
+  data = ex.load_data(experiment(200))
+  train, test = (s.images.reshape(len(s), -1) / 16 for s in (data.train, data.test))
+  mean = train.mean(axis=0)
+  axes = np.linalg.svd(train - mean, full_matrices=False)[2][:2]
+  expected = np.mean(((test - mean) @ axes.T @ axes + mean - test) ** 2)
+  assert result["pca_squared_error"] == pytest.approx(expected, rel=1e-9)
+  (logged,) = [line for line in runs.lines(tmp / "good") if line["kind"] == "test"]
+  assert result["loss"] == pytest.approx(logged["loss"], rel=1e-6)
+  assert result["checkpoint"] == logged["step"]
+
+
+def test_a_model_that_is_worse_than_pca_ends_with_1_and_says_so(outcomes):
+  code, out, err = outcomes[1]["bad"]
+  assert code == 1 and "worse" in err and err.count("\n") == 1
+  assert last_json(out)["squared_error"] > last_json(out)["pca_squared_error"]
+  code, out, err = outcomes[1]["plain"]  # nobody asked
+  assert (code, err) == (0, "") and "pca_squared_error" not in last_json(out)
+
+
+def test_split_and_checkpoint_choose_images_and_weights(outcomes):
+  tmp, ends = outcomes
+  assert last_json(ends["train"][1])["images"] == 1300
+  best = last_json(ends["validation"][1])
+  logged = {line["step"]: line["loss"] for line in runs.lines(tmp / "good")
+            if line["kind"] == "validation"}
+  assert best["checkpoint"] == min(logged, key=logged.get) and best["images"] == 200
+  assert best["loss"] == pytest.approx(min(logged.values()), rel=1e-6)
+  assert last_json(ends["first"][1])["checkpoint"] == 0
+  assert last_json(ends["first"][1])["loss"] != last_json(ends["plain"][1])["loss"]
+
+
+@pytest.mark.parametrize("name, text", [
+    ("no validation", "the run has no validation set"),
+    ("no best", "evaluated no validation set"),
+    ("no step", "expected 'latest', 'best' or one of the steps 1, 0"),
+    ("no run", "holds no run"),
+    ("no device", "/GPU:7"),
+    ("other data", "not those of the run"),
+    ("damaged", "config.json: damaged"),
+])
+def test_a_mistake_is_one_line_with_exit_code_2(outcomes, name, text):
+  code, out, err = outcomes[1][name]
+  assert (code, out) == (2, "") and text in err
+  assert err.startswith("error: ") and err.count("\n") == 1

@@ -1,0 +1,48 @@
+"""tfae.files: all of it or nothing."""
+
+import os
+
+import pytest
+
+from tfae import files
+
+
+def test_text_and_bytes_are_written_and_replace_what_was_there(tmp_path):
+  files.write(tmp_path / "a", "naïve ☃\n")
+  assert (tmp_path / "a").read_bytes() == "naïve ☃\n".encode()
+  files.write(str(tmp_path / "a"), b"\0\xff")
+  assert (tmp_path / "a").read_bytes() == b"\0\xff"
+  assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_a_write_that_fails_leaves_the_old_content_and_no_temporary(tmp_path, monkeypatch, broken):
+  files.write(tmp_path / "a", "old")
+
+  def fail(*_):
+    raise OSError(28, "No space left on device")
+
+  monkeypatch.setattr(os, broken, fail)
+  with pytest.raises(OSError, match="No space left"):
+    files.write(tmp_path / "a", "new")
+  monkeypatch.undo()
+  assert (tmp_path / "a").read_text() == "old"
+  assert os.listdir(tmp_path) == ["a"]
+
+
+def test_the_bytes_are_synced_before_the_rename_and_the_folder_after_it(tmp_path, monkeypatch):
+  calls = []
+  fsync, replace = os.fsync, os.replace
+
+  def spy_fsync(descriptor):
+    calls.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+    fsync(descriptor)
+
+  def spy_replace(*paths):
+    calls.append("rename")
+    replace(*paths)
+
+  monkeypatch.setattr(os, "fsync", spy_fsync)
+  monkeypatch.setattr(os, "replace", spy_replace)
+  files.write(tmp_path / "a", "x")
+  assert calls == [f".a.tmp-{os.getpid()}", "rename", tmp_path.name]

@@ -1,0 +1,217 @@
+"""An import goes down the floors of the house, never up, and sideways only where the table says."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import tfae
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+# Each floor from low to high; a module may import those of lower floors.
+FLOORS = [
+    {"errors", "files"},
+    {"specs.layers", "specs.losses", "specs.mirror", "specs.optimizers"},
+    {"randomness", "ops", "initializers", "losses", "placement"},
+    {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
+    {"layers", "network", "optimizers", "checkpoint"},
+    {"models.autoencoder"},
+    {"experiment", "evaluation", "loop", "metrics", "build", "workdir", "training"},
+    {"graph", "saved_model", "publish", "exporting"},
+    {"bin.cli", "bin.train", "bin.evaluate"},
+]
+# Which modules of its own floor a module may import.
+SAME_FLOOR = {
+    "specs.mirror": {"specs.layers"},
+    "initializers": {"randomness"},
+    "data.sources": {"data.idx"},
+    "data.datasets": {"data.idx", "data.sources"},
+    "network": {"layers"},
+    "workdir": {"build", "experiment"},
+    "training": {"build", "evaluation", "experiment", "loop", "metrics", "workdir"},
+    "exporting": {"graph", "publish", "saved_model"},
+    "bin.train": {"bin.cli"},
+    "bin.evaluate": {"bin.cli"},
+}
+# Rooms that see less than what lies below them: a prefix of every module that they may import.
+ONLY = {
+    "specs.": ("errors", "specs."),
+    "data.": ("errors", "files", "randomness", "data."),
+    "models.": ("errors", "specs.", "randomness", "ops", "losses", "placement", "layers",
+                "network"),
+    "graph": ("errors", "files"),
+    "saved_model": ("errors", "files", "graph"),
+    "publish": ("errors", "files"),
+    "exporting": ("errors", "files", "specs.", "models.", "graph", "saved_model", "publish"),
+}
+FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
+# Modules that check a user's configs and flags do so before TensorFlow is imported.
+WITHOUT_TENSORFLOW = ["errors", "files", "specs.layers", "specs.losses", "specs.mirror",
+                      "specs.optimizers", "data.idx", "data.sources", "data.datasets",
+                      "experiment", "publish"]
+
+
+def module_of(path):
+  return ".".join(path.relative_to(ROOT / "tfae").with_suffix("").parts)
+
+
+def sources():
+  """{module: path} of all modules of tfae but the packages' own files."""
+  return {module_of(path): path for path in sorted((ROOT / "tfae").rglob("*.py"))
+          if path.name != "__init__.py"}
+
+
+def resolve(dotted):
+  """Returns the module that `tfae.<dotted>` needs: itself, its home, or None for tfae alone."""
+  parts = dotted.split(".")
+  for length in range(len(parts), 0, -1):
+    if (ROOT / "tfae" / pathlib.Path(*parts[:length])).with_suffix(".py").is_file():
+      return ".".join(parts[:length])
+  home = tfae._HOME.get(parts[0])
+  return home.removeprefix("tfae.") if home else None
+
+
+def imports(source):
+  """Returns (modules of tfae, top-level names of all others) that a source imports anywhere."""
+  ours, others, aliases = set(), set(), set()
+  tree = ast.parse(source)
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Import):
+      for name in node.names:
+        top, _, rest = name.name.partition(".")
+        if top != "tfae":
+          others.add(top)
+        elif rest:
+          ours.add(resolve(rest))
+        else:
+          aliases.add(name.asname or "tfae")
+    elif isinstance(node, ast.ImportFrom):
+      assert not node.level, "relative imports are not read by this test: write tfae."
+      top, _, rest = node.module.partition(".")
+      if top != "tfae":
+        others.add(top)
+      else:
+        ours |= {resolve(f"{rest}.{name.name}" if rest else name.name) for name in node.names}
+  # `import tfae` and then tfae.Stack, tfae.data.datasets, ...
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Attribute):
+      parts = []
+      while isinstance(node, ast.Attribute):
+        parts.insert(0, node.attr)
+        node = node.value
+      if isinstance(node, ast.Name) and node.id in aliases:
+        ours.add(resolve(".".join(parts)))
+  return ours - {None}, others
+
+
+def faults(module, source):
+  """Returns what is wrong with the imports of a module, in words."""
+  found = []
+  ours, others = imports(source)
+  if "importlib" in others:
+    found.append(f"{module} imports by name, past this test")
+  for other in sorted(ours):
+    if FLOOR[other] > FLOOR[module]:
+      found.append(f"{module} imports {other}, which is above it")
+    if FLOOR[other] == FLOOR[module] and other not in SAME_FLOOR.get(module, ()):
+      found.append(f"{module} imports {other}, which is beside it")
+    for room, allowed in ONLY.items():
+      if module.startswith(room) and not other.startswith(allowed):
+        found.append(f"{module} imports {other}, which {room} may not see")
+  return found
+
+
+def test_every_module_has_its_floor_and_every_floor_its_modules():
+  assert set(sources()) == set(FLOOR), "add the module to FLOORS, or take it out"
+  assert sum(map(len, FLOORS)) == len(FLOOR)
+
+
+@pytest.mark.parametrize("module", sorted(sources()))
+def test_imports_go_down(module):
+  assert faults(module, sources()[module].read_text(encoding="utf-8")) == []
+
+
+def test_the_table_allows_no_sideways_import_that_nobody_makes():
+  for module, beside in SAME_FLOOR.items():
+    ours, _ = imports(sources()[module].read_text(encoding="utf-8"))
+    assert beside <= ours, (module, beside - ours)
+
+
+def test_sideways_imports_are_no_circle():
+  left = {module: set(beside) for module, beside in SAME_FLOOR.items()}
+  while left:
+    free = [module for module, beside in left.items() if not beside & set(left)]
+    assert free, left
+    for module in free:
+      del left[module]
+
+
+@pytest.mark.parametrize("module, source, fault", [
+    ("ops", "from tfae.layers import Layer", "ops imports layers, which is above it"),
+    ("ops", "import tfae.layers", "ops imports layers, which is above it"),
+    ("ops", "from tfae import network", "ops imports network, which is above it"),
+    ("ops", "def f():\n  from tfae import Stack", "ops imports network, which is above it"),
+    ("ops", "import tfae\ndef f():\n  return tfae.Stack([])", "ops imports network"),
+    ("ops", "import tfae as t\nx = t.models.autoencoder.Autoencoder", "models.autoencoder, which"),
+    ("ops", "import importlib", "past this test"),
+    ("layers", "from tfae import checkpoint", "layers imports checkpoint, which is beside it"),
+    ("graph", "from tfae import network", "graph imports network, which graph may not see"),
+    ("data.pipeline", "from tfae import ops", "which data. may not see"),
+    ("specs.losses", "from tfae import files", "which specs. may not see"),
+])
+def test_a_wrong_import_would_be_found(module, source, fault):
+  assert any(fault in found for found in faults(module, source))
+
+
+def test_the_version_may_be_asked_for_anywhere():
+  assert faults("ops", "import tfae\nprint(tfae.__version__)") == []
+
+
+def test_packages_import_nothing_but_the_standard_library():
+  for path in (ROOT / "tfae").rglob("__init__.py"):
+    ours, others = imports(path.read_text(encoding="utf-8"))
+    assert not ours and others <= sys.stdlib_module_names, path
+
+
+def test_configs_import_tfae_only():
+  paths = sorted((ROOT / "configs").glob("*.py"))
+  assert paths
+  for path in paths:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import)
+             for name in node.names}
+    assert names == {"tfae"}, path
+    assert not any(isinstance(node, ast.ImportFrom) for node in ast.walk(tree)), path
+
+
+def test_no_export_program_but_the_exporter_knows_tfae():
+  paths = sorted((ROOT / "export").rglob("*.py"))
+  assert {"export_saved_model.py", "check_saved_model.py"} <= {path.name for path in paths}
+  for path in paths:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    modules = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import)
+               for name in node.names}
+    modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    knows = any(module.split(".")[0] == "tfae" for module in modules)
+    assert knows == (path.name == "export_saved_model.py"), path
+
+
+def test_what_is_checked_at_the_door_does_not_import_tensorflow():
+  code = ("import importlib, sys, tfae\n"
+          f"for module in {WITHOUT_TENSORFLOW}:\n"
+          "  importlib.import_module('tfae.' + module)\n"
+          "  assert 'tensorflow' not in sys.modules, module\n"
+          "tfae.Dense(3), tfae.Adam(1e-3), tfae.Experiment, tfae.InputError, tfae.default_config\n"
+          "assert 'tensorflow' not in sys.modules\n")
+  done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+  assert done.returncode == 0, done.stderr
+
+
+def test_every_public_name_has_a_home():
+  for name in tfae.__all__:
+    assert getattr(tfae, name) is not None
+  with pytest.raises(AttributeError, match="no attribute 'Stak'"):
+    tfae.Stak  # pylint: disable=pointless-statement

@@ -1,0 +1,129 @@
+"""Random numbers: the same everywhere for the same key, others for another; orders that are."""
+
+import hypothesis
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfae import randomness
+
+DRAWS = {
+    "uniform": lambda key: randomness.uniform((5, 3), key),
+    "uniform, scaled": lambda key: randomness.uniform((5, 3), key, -2.0, 3.0),
+    "uniform float64": lambda key: randomness.uniform((5, 3), key, dtype=tf.float64),
+    "normal": lambda key: randomness.normal((5, 3), key, 0.5),
+    "normal float64": lambda key: randomness.normal((5, 3), key, dtype=tf.float64),
+    "fold_in": lambda key: randomness.fold_in(key, 7),
+}
+
+
+def order(size, seed, epoch):
+  return randomness.order(tf.range(size), size, randomness.stream(seed, "order"), epoch).numpy()
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_the_same_key_gives_the_same_numbers_with_xla_and_without_and_on_every_device(name):
+  draw = DRAWS[name]
+  key = randomness.stream(7, "dropout")
+  reference = draw(key).numpy()
+  compiled = tf.function(lambda k: draw(k), jit_compile=True, autograph=False)(key).numpy()
+  # XLA rounds once where a product is added, and has its own logarithm and cosine.
+  if name.startswith(("normal", "uniform, scaled")):
+    np.testing.assert_allclose(compiled, reference, rtol=2e-6, atol=1e-6)
+  else:
+    np.testing.assert_array_equal(compiled, reference)
+  graph = tf.function(lambda k: draw(k), jit_compile=False, autograph=False)
+  np.testing.assert_array_equal(graph(key), reference)
+  for device in tf.config.list_logical_devices("CPU"):
+    with tf.device(device.name):
+      found = draw(key)
+      assert found.device.endswith(device.name)
+      np.testing.assert_array_equal(found, reference)
+
+
+def test_another_seed_purpose_or_number_gives_other_numbers():
+  keys = [randomness.stream(0, "a"), randomness.stream(1, "a"), randomness.stream(0, "b"),
+          *(randomness.fold_in(randomness.stream(0, "a"), n) for n in range(3)),
+          randomness.fold_in(randomness.stream(1, "a"), 0),
+          randomness.fold_in(randomness.fold_in(randomness.stream(0, "a"), 0), 0),
+          randomness.stream(2**63 - 1, "a")]
+  draws = {randomness.uniform((4,), key).numpy().tobytes() for key in keys}
+  assert len(draws) == len(keys)
+
+
+def test_a_number_may_be_an_int_or_a_tensor_of_any_integer_type():
+  key = randomness.stream(3, "training")
+  expected = randomness.fold_in(key, 5).numpy()
+  for number in (tf.constant(5), tf.constant(5, tf.int64), np.int32(5)):
+    np.testing.assert_array_equal(randomness.fold_in(key, number), expected)
+
+
+@pytest.mark.parametrize("dtype, integer, bits", [(tf.float32, tf.uint32, 24),
+                                                  (tf.float64, tf.uint64, 53)])
+def test_a_uniform_number_is_the_upper_bits_of_a_philox_integer(dtype, integer, bits):
+  key = randomness.stream(1, "test")
+  words = tf.random.stateless_uniform((50,), key, None, None, integer, alg="philox").numpy()
+  expected = [(int(word) >> (integer.size * 8 - bits)) / 2**bits for word in words]
+  np.testing.assert_array_equal(randomness.uniform((50,), key, dtype=dtype), expected)
+
+
+def test_a_shape_may_be_a_tensor():
+  key = randomness.stream(1, "test")
+  for draw in (randomness.uniform, randomness.normal):
+    np.testing.assert_array_equal(draw(tf.constant([2, 3]), key), draw((2, 3), key))
+    assert draw((), key).shape == () and draw((0, 2), key).shape == (0, 2)
+
+
+def test_uniform_numbers_fill_their_interval_evenly():
+  draws = randomness.uniform((40_000,), randomness.stream(0, "test"), -2.0, 3.0).numpy()
+  assert draws.dtype == np.float32 and draws.min() >= -2 and draws.max() < 3
+  # Mean 0.5, standard deviation 5 / sqrt(12) = 1.443; five standard errors.
+  assert abs(draws.mean() - 0.5) < 5 * 1.443 / 200
+  assert abs(draws.std() - 1.443) < 0.02
+
+
+def test_normal_numbers_have_mean_zero_and_the_standard_deviation_asked_for():
+  draws = randomness.normal((40_000,), randomness.stream(0, "test"), 0.5, tf.float64).numpy()
+  assert draws.dtype == np.float64
+  assert abs(draws.mean()) < 5 * 0.5 / 200 and abs(draws.std() - 0.5) < 0.01
+  # Not truncated: 0.27 % lie beyond three standard deviations.
+  assert 60 < np.sum(np.abs(draws) > 1.5) < 160
+
+
+@hypothesis.settings(max_examples=60)
+@hypothesis.given(st.integers(1, 3000), st.integers(0, 2**63 - 1), st.integers(0, 10**6))
+def test_an_order_is_a_permutation_whatever_the_size(size, seed, epoch):
+  found = order(size, seed, epoch)
+  assert found.dtype == np.int32
+  np.testing.assert_array_equal(np.sort(found), np.arange(size))
+
+
+def test_every_small_size_is_permuted():
+  for size in range(1, 40):
+    np.testing.assert_array_equal(np.sort(order(size, 0, 0)), np.arange(size))
+
+
+def test_orders_differ_between_epochs_and_seeds_and_the_first_is_not_the_identity():
+  orders = [order(100, seed, epoch) for seed in range(4) for epoch in range(25)]
+  assert len({o.tobytes() for o in orders}) == 100
+  assert not any(np.array_equal(o, np.arange(100)) for o in orders)
+
+
+def test_a_place_of_the_order_does_not_depend_on_which_places_are_asked_for():
+  whole = order(50, 3, 2)
+  part = randomness.order(tf.constant([49, 0, 7, 7], tf.int64), 50, randomness.stream(3, "order"),
+                          tf.constant(2, tf.int64))
+  np.testing.assert_array_equal(part, whole[[49, 0, 7, 7]])
+
+
+def test_every_example_stands_everywhere_over_many_epochs():
+  size, epochs = 40, 400
+  find = tf.function(lambda e: tf.argsort(randomness.order(
+      tf.range(size), size, randomness.stream(0, "order"), e)), autograph=False)
+  places = np.stack([find(tf.constant(e)) for e in range(epochs)])
+  # A place is uniform on 0..39: mean 19.5, standard deviation 11.54; five standard errors.
+  assert np.abs(places.mean(0) - 19.5).max() < 5 * 11.54 / np.sqrt(epochs)
+  assert np.abs(places.std(0) - 11.54).max() < 1.5
+  # Neighbours in the data are not neighbours in the order: E|i - j| = (40^2 - 1) / (3 * 40).
+  assert np.abs(np.abs(np.diff(places)).mean() - 1599 / 120 * 40 / 39) < 0.6
