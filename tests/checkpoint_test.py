@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 import tensorflow as tf
 
-from tfae import checkpoint, files
+from tfae import files
 from tfae.checkpoint import Checkpoints, restore_model, steps
 from tfae.errors import InputError
 
@@ -116,7 +116,7 @@ def test_a_damaged_state_file_costs_nothing(tmp_path, caplog, damage):
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_flipped_bit_or_cut_gives_a_whole_checkpoint_and_never_a_mixture(tmp_path_factory, data):
+def test_any_flipped_bit_or_cut_gives_a_whole_checkpoint_never_a_mixture(tmp_path_factory, data):
   directory = saved(tmp_path_factory.mktemp("run"), at=(1, 2))
   path = file_of(directory, 2, data.draw(st.sampled_from(["data", "index"])))
   content = bytearray(path.read_bytes())
@@ -315,7 +315,3 @@ def test_another_model_is_refused(tmp_path):
   saved(tmp_path)
   with pytest.raises(InputError, match="no usable checkpoint"):
     restore_model(Thing(parts=3), tmp_path)
-
-
-def test_a_reason_is_one_line():
-  assert checkpoint._reason(ValueError("\n a \n b")) == "ValueError: a "  # pylint: disable=protected-access

@@ -1,4 +1,4 @@
-"""Every file in configs/ builds, trains, saves and resumes; on images of noise, three steps long."""
+"""Every file in configs/ builds, trains, saves and resumes: three steps on images of noise."""
 
 import dataclasses
 import importlib.util

@@ -21,7 +21,7 @@ NOISE = 8
 
 
 class Recorder(tf.Module):
-  """Its "gradient" is the batch itself and noise from its key: what a step saw is what it learnt."""
+  """Its "gradient" is the batch and noise from its key: what a step saw is what it learnt."""
 
   def __init__(self, batch_size, pixels):
     super().__init__()

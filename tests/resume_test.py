@@ -1,5 +1,6 @@
 """A run that was killed and goes on ends with the bits of a run that was not."""
 
+import concurrent.futures
 import os
 import pathlib
 import random
@@ -158,19 +159,6 @@ def test_an_exception_at_any_point_of_a_run_is_as_harmless_as_a_kill(
   runs.assert_same_bits(whole, tmp_path)
 
 
-def test_a_run_killed_with_signal_9_at_three_random_steps_in_turn_ends_with_the_same_bits(
-    config, whole, tmp_path):
-  workdir = tmp_path / "run"
-  for step, per_loop in zip(random_steps(3, seed=4), (4, 100, 9)):
-    code, _, err = runs.finish(runs.python(
-        "-c", VICTIM, step, *arguments(config, workdir, f"--config.steps_per_loop={per_loop}")))
-    assert code == -signal.SIGKILL, err
-  code, out, err = runs.finish(runs.python("-m", "tfae.bin.train", *arguments(config, workdir)))
-  assert code == 0, err
-  assert '"run": "complete"' in out and f'"step": {TOTAL}' in out
-  runs.assert_same_bits(whole, workdir)
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("index", range(10))
 def test_a_run_killed_with_signal_9_at_one_of_ten_random_steps_ends_with_the_same_bits(
@@ -200,8 +188,32 @@ def test_a_run_killed_at_whatever_instant_its_parent_chooses_ends_with_the_same_
   runs.assert_same_bits(whole, workdir)
 
 
+@pytest.fixture(scope="module")
+def killed(config, tmp_path_factory):
+  """The future of a run's folder: killed three times, each time in a process of its own.
+
+  Goes on while the tests that ask for it do other things: most of it is importing TensorFlow.
+  """
+  workdir = tmp_path_factory.mktemp("runs") / "killed"
+  steps = random_steps(3, seed=4)
+
+  def chain():
+    for step, per_loop in zip(steps, (4, 100, 9)):
+      code, _, err = runs.finish(runs.python("-c", VICTIM, step, *arguments(
+          config, workdir, f"--config.steps_per_loop={per_loop}")))
+      assert code == -signal.SIGKILL, err
+    code, out, err = runs.finish(runs.python("-m", "tfae.bin.train", *arguments(config, workdir)))
+    assert code == 0, err
+    assert '"run": "complete"' in out and f'"step": {TOTAL}' in out
+    return workdir
+
+  with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    yield pool.submit(chain)
+
+
 def test_sigint_and_sigterm_save_and_exit_130_and_143_and_the_next_start_goes_on(
-    config, experiment, data, whole, tmp_path):
+    config, experiment, data, whole, killed, tmp_path):
+  del killed  # started, not yet needed
   workdir = tmp_path / "run"
   for number, code, epoch in ((signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2)):
     process = runs.python("-c", TALKER, *arguments(config, workdir))
@@ -219,6 +231,11 @@ def test_sigint_and_sigterm_save_and_exit_130_and_143_and_the_next_start_goes_on
   code, _, err = runs.finish(runs.python("-m", "tfae.bin.train", *arguments(config, workdir)))
   assert code == 0, err
   runs.assert_same_bits(whole, workdir)
+
+
+def test_a_run_killed_with_signal_9_at_three_random_steps_in_turn_ends_with_the_same_bits(
+    whole, killed):
+  runs.assert_same_bits(whole, killed.result())
 
 
 def test_a_kill_during_the_very_first_save_leaves_a_folder_that_starts_afresh(

@@ -110,3 +110,62 @@ def finish(process):
   """Returns (exit code, stdout, stderr)."""
   out, err = process.communicate(timeout=300)
   return process.returncode, out, err
+
+
+# Runs binaries, two at a time, each in a fork of a process that has imported what they share:
+# TensorFlow alone takes seconds, and is safe to fork until its first op.
+_MANY = """
+import importlib, json, os, sys, traceback
+preload, folder, cases = json.load(sys.stdin)
+class Refuse:
+  def find_spec(self, name, *rest):
+    if name.split(".")[0] == "tensorflow":
+      os._exit(99)
+if "tensorflow" not in preload:
+  sys.meta_path.insert(0, Refuse())
+for name in preload:
+  importlib.import_module(name)
+codes, running = {}, {}
+def wait():
+  child, status = os.wait()
+  codes[running.pop(child)] = os.waitstatus_to_exitcode(status)
+for index, (binary, *flags) in enumerate(cases):
+  child = os.fork()
+  if not child:
+    for number, name in ((1, "out"), (2, "err")):
+      os.dup2(os.open(f"{folder}/{name}-{index}", os.O_CREAT | os.O_WRONLY), number)
+    sys.argv = ["tfae-" + binary, *flags]
+    code = 1
+    try:
+      importlib.import_module("tfae.bin." + binary).run()
+    except SystemExit as end:
+      code = end.code or 0
+    except BaseException:
+      traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+  running[child] = index
+  if len(running) == 2:
+    wait()
+while running:
+  wait()
+print(json.dumps([codes[index] for index in range(len(cases))]))
+"""
+
+
+def many(cases, folder, preload):
+  """Runs binaries of tfae; returns a list of (exit code, stdout, stderr).
+
+  Args:
+    cases: lists [NAME, FLAG, ...].
+    folder: an empty one, for their output.
+    preload: modules to import before the forks; without "tensorflow" among them, importing that
+      ends a binary with exit code 99.
+  """
+  done = subprocess.run([sys.executable, "-c", _MANY], text=True, capture_output=True,
+                        input=json.dumps([preload, str(folder), cases]), env=ENVIRONMENT,
+                        cwd=folder, check=False)
+  assert done.returncode == 0, done.stderr
+  return [(code, *((folder / f"{stream}-{index}").read_text() for stream in ("out", "err")))
+          for index, code in enumerate(json.loads(done.stdout))]

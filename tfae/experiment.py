@@ -122,7 +122,7 @@ class Placement:
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoints:
-  """How often the run is saved: every `seconds`, at a new best, at the end; the newest `keep` stay."""
+  """How often the run is saved: every `seconds`, at a new best, at the end; `keep` stay."""
   seconds: float = 15.0
   keep: int = 3
 

@@ -18,8 +18,8 @@ _LOG = logging.getLogger(__name__)
 class MetricsLog:
   """Lines of metrics.jsonl, and the same numbers as TensorBoard scalars.
 
-  A line is one JSON object: `kind` ('train', 'epoch', 'validation' or 'test'), `step`, `epoch` and the
-  metrics; what depends on the clock stands under `timing`, so that two runs can be compared.
+  A line is one JSON object: `kind` ('train', 'epoch', 'validation' or 'test'), `step`, `epoch` and
+  the metrics; what depends on the clock stands under `timing`, so that two runs can be compared.
   """
 
   def __init__(self, workdir, *, step, tensorboard):
@@ -53,7 +53,7 @@ class MetricsLog:
           tf.summary.scalar(f"{kind}/{name}", value, step=step)
 
   def sync(self):
-    """Puts all lines on the disk. Called before a checkpoint: it must not know more than the log."""
+    """Puts all lines on the disk: before a checkpoint, which must not know more than the log."""
     if self._file is None:
       return
     self._file.flush()

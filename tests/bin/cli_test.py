@@ -1,8 +1,6 @@
 """Mistakes on the command line: one line, exit code 2, no folder, and TensorFlow never imported."""
 
-import json
 import pathlib
-import subprocess
 import sys
 
 import pytest
@@ -10,43 +8,15 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
 import runs
 
-# Importing TensorFlow is fatal here.
-REFUSE = """
-import importlib, json, os, sys, traceback
+# Runs one binary, NAME FLAG..., in which importing TensorFlow is fatal.
+ONE = """
+import importlib, os, sys
 class Refuse:
   def find_spec(self, name, *rest):
     if name.split(".")[0] == "tensorflow":
       os._exit(99)
 sys.meta_path.insert(0, Refuse())
-"""
-
-# Runs one binary: NAME FLAG...
-ONE = REFUSE + """
 importlib.import_module("tfae.bin." + sys.argv.pop(1)).run()
-"""
-
-# Runs many, each in a fork of a process that has imported what they share: a start takes a second.
-MANY = REFUSE + """
-import sklearn.datasets, tfae.bin.cli
-codes = []
-for index, (binary, *flags) in enumerate(json.load(sys.stdin)):
-  child = os.fork()
-  if not child:
-    for number, name in ((1, "out"), (2, "err")):
-      os.dup2(os.open(f"{sys.argv[1]}/{name}-{index}", os.O_CREAT | os.O_WRONLY), number)
-    sys.argv = ["tfae-" + binary, *flags]
-    code = 1
-    try:
-      importlib.import_module("tfae.bin." + binary).run()
-    except SystemExit as end:
-      code = end.code or 0
-    except BaseException:
-      traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-  codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-print(json.dumps(codes))
 """
 
 CONFIGS = {
@@ -109,6 +79,8 @@ MISTAKES = {
     "no number": ([*TRAIN, "--config.epochs="], ["--config.epochs="]),
     "no value": ([*TRAIN, "--config.epochs"], ["--config.epochs"]),
     "no boolean": ([*TRAIN, "--config.model.tied=maybe"], ["--config.model.tied=maybe"]),
+    "two configs, the last counts": (["train", CONFIG, "--config={tmp}/stack.py", WORKDIR],
+                                     ["model.encoder[2]: MaxPool"]),
     "whole section": ([*TRAIN, "--config.data=digits"], ["--config.data=digits"]),
     "nan": ([*TRAIN, "--config.optimizer.learning_rate=nan"], ["learning_rate=nan"]),
     "negative": ([*TRAIN, "--config.seed=-1"], ["seed=-1"]),
@@ -167,13 +139,9 @@ def placed(arguments, folder):
 @pytest.fixture(scope="module")
 def outcomes(folder, tmp_path_factory):
   """{name: (exit code, stdout, stderr)} of all mistakes."""
-  said = tmp_path_factory.mktemp("said")
   cases = [placed(arguments, folder) for arguments, _ in MISTAKES.values()]
-  done = subprocess.run([sys.executable, "-c", MANY, said], input=json.dumps(cases), text=True,
-                        capture_output=True, env=runs.ENVIRONMENT, cwd=folder, check=False)
-  assert done.returncode == 0, done.stderr
-  return {name: (code, *((said / f"{stream}-{index}").read_text() for stream in ("out", "err")))
-          for index, (name, code) in enumerate(zip(MISTAKES, json.loads(done.stdout)))}
+  return dict(zip(MISTAKES, runs.many(cases, tmp_path_factory.mktemp("said"),
+                                      ["sklearn.datasets", "tfae.bin.cli"])))
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
@@ -13,25 +12,6 @@ import runs
 import tfae
 from tfae import experiment as ex
 from tfae import training
-
-# Runs tfae-evaluate once a line of stdin: its flags as JSON; all in one process, as TensorFlow
-# takes seconds to import.
-MANY = """
-import contextlib, io, json, sys
-from absl import flags
-from tfae.bin import evaluate
-for line in sys.stdin:
-  for name in flags.FLAGS:
-    flags.FLAGS[name].unparse()
-  sys.argv = ["tfae-evaluate", *json.loads(line)]
-  out, err = io.StringIO(), io.StringIO()
-  with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-    try:
-      evaluate.run()
-    except SystemExit as end:
-      code = end.code
-  print(json.dumps([code, out.getvalue(), err.getvalue()]))
-"""
 
 CASES = {
     "good": ["--workdir={tmp}/good", "--pca"],
@@ -73,11 +53,10 @@ def outcomes(tmp_path_factory):
   config["data"]["sha256"] = "0" * 64
   (tmp / "changed/config.json").write_text(json.dumps(config))
   (tmp / "damaged/config.json").write_text("{")
-  lines = [json.dumps([flag.format(tmp=tmp) for flag in flags]) for flags in CASES.values()]
-  done = subprocess.run([sys.executable, "-c", MANY], input="\n".join(lines), text=True,
-                        capture_output=True, env=runs.ENVIRONMENT, check=False)
-  assert done.returncode == 0, done.stderr
-  return tmp, dict(zip(CASES, map(json.loads, done.stdout.splitlines())))
+  cases = [["evaluate", *(flag.format(tmp=tmp) for flag in flags)] for flags in CASES.values()]
+  ends = runs.many(cases, tmp_path_factory.mktemp("said"),
+                   ["tensorflow", "sklearn.decomposition", "tfae.evaluation", "tfae.workdir"])
+  return tmp, dict(zip(CASES, ends))
 
 
 def last_json(out):

@@ -1,4 +1,4 @@
-"""tfae-train as a program: what it prints, and how it ends. Mistakes: cli_test; kills: resume_test."""
+"""tfae-train as a program: what it prints and how it ends (kills: resume_test)."""
 
 import json
 import pathlib
@@ -30,23 +30,24 @@ def get_config():
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-  """{name: (exit code, stdout, stderr)}, and the folder; all processes at once."""
+  """{name: (exit code, stdout, stderr)}, and the folder."""
   folder = tmp_path_factory.mktemp("train")
   (folder / "config.py").write_text(CONFIG)
   scope = {}
   exec(CONFIG, scope)  # pylint: disable=exec-used
   training.train(experiments.from_config(scope["get_config"]()), folder / "complete")
   shutil.copytree(folder / "complete", folder / "other")
-  start = lambda workdir, *flags: runs.python(
-      "-m", "tfae.bin.train", f"--config={folder}/config.py", f"--workdir={folder}/{workdir}",
-      *flags)
-  processes = {
-      "complete": start("complete"),
-      "other": start("other", "--config.seed=5", "--config.batch_size=40",
-                     "--config.optimizer.learning_rate=0.5"),
-      "nan": start("nan", "--config.optimizer.learning_rate=1e30"),
-      "placement": start("placement", "--print_placement", "--config.jit_compile=on")}
-  return folder, {name: runs.finish(process) for name, process in processes.items()}
+  case = lambda workdir, *flags: ["train", f"--config={folder}/config.py",
+                                  f"--workdir={folder}/{workdir}", *flags]
+  cases = {
+      "complete": case("complete"),
+      "other": case("other", "--config.seed=5", "--config.batch_size=40",
+                    "--config.optimizer.learning_rate=0.5"),
+      "nan": case("nan", "--config.optimizer.learning_rate=1e30"),
+      "placement": case("placement", "--print_placement", "--config.jit_compile=on")}
+  ends = runs.many(list(cases.values()), tmp_path_factory.mktemp("said"),
+                   ["tensorflow", "sklearn.datasets", "tfae.training"])
+  return folder, dict(zip(cases, ends))
 
 
 def test_a_run_that_is_complete_says_so(outcomes):
