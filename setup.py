@@ -26,7 +26,7 @@ setup(
         "numpy",
         "absl-py",
         "ml_collections>=1.0",
-        "scikit-learn",  # the embedded digits and the PCA baseline
+        "scikit-learn>=1.5",  # the embedded digits and the PCA baseline
         "tqdm",
         "tensorboard",  # tf.summary needs it
         "Pillow",  # images given to check_saved_model.py

@@ -21,7 +21,7 @@ def get_config():
   config.optimizer.learning_rate = 6e-3
   config.optimizer.schedule = "cosine"
   config.optimizer.warmup_steps = 500
-  config.optimizer.weight_decay = 0.02
+  config.optimizer.weight_decay = 0.1
   config.batch_size = 250
   config.epochs = 60
   config.compute_dtype = "bfloat16"

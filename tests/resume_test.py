@@ -152,7 +152,12 @@ def test_an_exception_at_any_point_of_a_run_is_as_harmless_as_a_kill(
     raise runs.Killed(step)
 
   with pytest.raises(runs.Killed), runs.stops(40, after=kill):
-    training.train(runs.replace(experiment, steps_per_loop=3), tmp_path, data=data)
+    training.train(runs.replace(experiment, steps_per_loop=3,
+                                checkpoints=experiments.Checkpoints(seconds=1e6)), tmp_path,
+                   data=data)
+  # The log knows of step 35, the checkpoints do not.
+  assert runs.lines(tmp_path)[-1]["step"] == 35
+  assert max(int(p.stem[5:]) for p in tmp_path.glob("checkpoints/*.index")) < 35
   with pytest.raises(runs.Killed), runs.stops(58, before=kill):
     training.train(experiment, tmp_path, data=data)
   training.train(experiment, tmp_path, data=data)

@@ -12,6 +12,7 @@ import tensorflow as tf
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
 import tfae
+from tfae import checkpoint
 from tfae import experiment as ex
 from tfae import training
 from tfae.data.datasets import Dataset, Split
@@ -21,8 +22,8 @@ DATA = runs.dataset()  # 23 training images: 6 batches of 4 an epoch, the last o
 LAYERS = (tfae.Flatten(), tfae.Dense(5, activation="tanh"), tfae.Dense(2))
 
 
-def build_model(image_shape=(4, 3, 1), device="/CPU:0"):
-  encoder = tfae.Stack(LAYERS, image_shape, device=device, seed=3)
+def build_model(image_shape=(4, 3, 1), device="/CPU:0", layers=LAYERS):
+  encoder = tfae.Stack(layers, image_shape, device=device, seed=3)
   return tfae.Autoencoder(encoder, tfae.mirror(encoder), scale=1 / 255)
 
 
@@ -86,6 +87,7 @@ def test_training_lowers_the_loss(tmp_path):
 
 def test_steps_end_a_run_in_the_middle_of_an_epoch_and_epochs_go_on_from_there(tmp_path):
   assert training.train(runs.experiment(steps=8), tmp_path, data=DATA).step == 8
+  assert checkpoint.steps(tmp_path / "checkpoints")[0] == 8  # saved at the end
   assert training.train(runs.experiment(steps=9), tmp_path, data=DATA).step == 9
   assert training.train(runs.experiment(epochs=2), tmp_path, data=DATA).step == 12
   training.train(runs.experiment(epochs=2), tmp_path / "whole", data=DATA)
@@ -185,7 +187,7 @@ def test_a_nan_stops_the_run_at_its_step_and_names_step_and_metric(tmp_path, jit
   (at,) = np.argwhere((order == 9).any(axis=1))[0] + 1
   with pytest.raises(tfae.NotFiniteError, match=rf"^step {at}: loss is nan, gradient_norm is nan"):
     training.train(experiment, tmp_path, data=data)
-  assert training.checkpointed_steps(tmp_path / "checkpoints") == [0]
+  assert checkpoint.steps(tmp_path / "checkpoints") == [0]
   # The next start goes to the good checkpoint, and meets the same step.
   with pytest.raises(tfae.NotFiniteError, match=f"^step {at}: "):
     training.train(experiment, tmp_path, data=data)
@@ -201,7 +203,7 @@ def test_after_a_nan_the_newest_checkpoint_is_the_last_good_one(tmp_path):
   assert at > 2
   with pytest.raises(tfae.NotFiniteError, match=f"^step {at}: "):
     training.train(experiment, tmp_path, data=data)
-  assert training.checkpointed_steps(tmp_path / "checkpoints") == [at - 1, at - 2]
+  assert checkpoint.steps(tmp_path / "checkpoints") == [at - 1, at - 2]
   assert all(np.isfinite(value).all() for value in weights(tmp_path).values())
   run = training.prepare(experiment, data, tmp_path)
   run.restore()
@@ -214,7 +216,7 @@ def test_weights_that_overflow_are_never_saved(tmp_path):
                          model=ex.Model(LAYERS, loss="sum_squared_error"))
   with pytest.raises(tfae.NotFiniteError, match="^step 1: decoder/layer_0/bias is not finite"):
     training.train(wild, tmp_path, data=DATA)
-  assert training.checkpointed_steps(tmp_path / "checkpoints") == [0]
+  assert checkpoint.steps(tmp_path / "checkpoints") == [0]
 
 
 @pytest.mark.parametrize("split, fields", [("validation", {"batch_size": 23}),
@@ -225,7 +227,7 @@ def test_a_validation_or_test_loss_that_is_not_finite_stops_the_run_unsaved(
   wild = runs.experiment(optimizer=tfae.SGD(1e30), **fields)
   with pytest.raises(tfae.NotFiniteError, match=f"^step 1: {split} loss is (inf|nan)"):
     training.train(wild, tmp_path, data=DATA)
-  assert training.checkpointed_steps(tmp_path / "checkpoints") == [0]
+  assert checkpoint.steps(tmp_path / "checkpoints") == [0]
   assert not any(line["kind"] == split for line in runs.lines(tmp_path))
 
 
@@ -250,7 +252,7 @@ def test_metrics_and_training_go_back_to_the_checkpoint_that_is_whole(tmp_path, 
   kept = runs.experiment(epochs=3, checkpoints=ex.Checkpoints(0.0, 9), steps_per_loop=2)
   training.train(kept, tmp_path / "whole", data=DATA)
   training.train(kept, tmp_path / "run", data=DATA)
-  newest, before, *_ = training.checkpointed_steps(tmp_path / "run/checkpoints")
+  newest, before, *_ = checkpoint.steps(tmp_path / "run/checkpoints")
   (data,) = (tmp_path / "run/checkpoints").glob(f"ckpt-{newest}.data*")
   data.write_bytes(data.read_bytes()[:-1])
   run = training.prepare(kept, DATA, tmp_path / "run")
@@ -324,14 +326,29 @@ def test_fit_refuses_a_bad_argument_and_makes_no_folder(tmp_path, change, named)
   assert not (tmp_path / "run").exists()
 
 
-def test_fit_refuses_the_checkpoints_of_another_model(tmp_path):
-  tfae.fit(build_model(), DATA, tfae.Adam(), workdir=tmp_path, epochs=1, batch_size=4)
-  encoder = tfae.Stack((*LAYERS, tfae.Dense(2)), (4, 3, 1))
+@pytest.mark.parametrize("change, named", [
+    ({"batch_size": 5}, "batch_size: 4 -> 5"),
+    ({"seed": 1}, "seed: 0 -> 1"),
+    ({"optimizer": tfae.Adam(3e-3)}, r"optimizer.learning_rate: 0\.001 -> 0\.003"),
+    ({"data": runs.dataset(seed=9)}, "data: sha256"),
+    ({"model": build_model(layers=(*LAYERS, tfae.Dense(2)))}, "model.encoder: "),
+])
+def test_fit_refuses_to_go_on_with_another_run_and_says_what_differs(change, named, tmp_path):
+  arguments = {"model": build_model(), "data": DATA, "optimizer": tfae.Adam(), "epochs": 1,
+               "batch_size": 4, "workdir": tmp_path}
+  tfae.fit(**arguments)
   before = runs.tensors(tmp_path)
-  with pytest.raises(InputError, match="no usable checkpoint"):
-    tfae.fit(tfae.Autoencoder(encoder, tfae.mirror(encoder)), DATA, tfae.Adam(), workdir=tmp_path,
-             batch_size=4)
+  with pytest.raises(InputError, match="holds another run.*" + named):
+    tfae.fit(**{**arguments, **change, "epochs": 2})
   assert all(before[name].tobytes() == v.tobytes() for name, v in runs.tensors(tmp_path).items())
+
+
+def test_a_run_of_fit_is_not_taken_for_one_of_train(tmp_path):
+  tfae.fit(build_model(), DATA, tfae.Adam(1e-2), epochs=1, batch_size=4, workdir=tmp_path)
+  with pytest.raises(InputError, match="the other of tfae.train and tfae.fit"):
+    training.train(runs.experiment(), tmp_path, data=DATA)
+  with pytest.raises(InputError, match="was trained by tfae.fit"):
+    training.workdirs.load_model(tmp_path)
 
 
 def test_components_on_two_devices_train_as_on_one(tmp_path):

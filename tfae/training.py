@@ -10,16 +10,18 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from tfae import experiment as experiments
 from tfae import metrics, placement
 from tfae import workdir as workdirs
 from tfae.build import build
-from tfae.checkpoint import Checkpoints, steps as checkpointed_steps
+from tfae.checkpoint import Checkpoints
 from tfae.data.pipeline import Batches
 from tfae.errors import InputError, nearest
 from tfae.evaluation import Evaluator
 from tfae.experiment import Experiment, load_data
 from tfae.loop import LAST, Loop, choose_jit
 from tfae.optimizers import Updater
+from tfae.specs.layers import to_json
 
 LONGEST_LOOP_SECONDS = 5.0  # a signal waits for the running loop
 
@@ -253,13 +255,13 @@ _FIT_OPTIONS = ("epochs", "steps", "batch_size", "seed", "jit_compile", "steps_p
 
 
 def fit(model, data, optimizer, *, workdir=None, data_device="auto", **options):
-  """Trains a model that was built by hand; resumes if the workdir holds a checkpoint.
+  """Trains a model that was built by hand; goes on with the run if the workdir holds it.
 
   Args:
     model: a `tfae.Autoencoder`.
     data: a `tfae.load(...)`, see `tfae.data.datasets.Dataset`.
     optimizer: `tfae.Adam(1e-3)` or another spec.
-    workdir: folder for checkpoints/, metrics.jsonl and tensorboard/; None: nothing is written.
+    workdir: the run's folder, as `train`'s; None: nothing is written.
     data_device: where the images lie.
     **options: fields of `tfae.Experiment`: epochs, steps, batch_size, seed, jit_compile,
       steps_per_loop, checkpoints, logging.
@@ -268,20 +270,29 @@ def fit(model, data, optimizer, *, workdir=None, data_device="auto", **options):
     A `Result`.
 
   Raises:
-    InputError: a bad argument, another process in the workdir, or no usable checkpoint.
+    InputError: a bad argument, or a workdir that `train` would refuse.
     NotFiniteError: NaN or infinite loss or gradient.
   """
   for name in options:
     if name not in _FIT_OPTIONS:
       raise InputError(f"fit: no option {name!r}; there are {', '.join(_FIT_OPTIONS)}."
                        + nearest(name, _FIT_OPTIONS))
-  device = placement.canonical(data_device, "data_device")
-  run = Run(Experiment(optimizer=optimizer, **options), model, data, device, workdir)
+  experiment = Experiment(optimizer=optimizer, **options)
+  run = Run(experiment, model, data, placement.canonical(data_device, "data_device"), workdir)
   if workdir is None:
     return run.to_the_end()
-  with workdirs.locked(workdir) as path:
-    run.restore() if checkpointed_steps(path / "checkpoints") else run.begin()
-    return run.to_the_end()
+  identity = {**experiments.to_json(experiment), "model": _description(model)}
+  del identity["data"]  # the default: these data have a checksum only
+  return _run_in(workdir, run, "fit", identity, data)
+
+
+def _description(model):
+  """Returns what makes a model the one it is, as JSON values."""
+  return {"encoder": to_json([layer.spec for layer in model.encoder.layers]),
+          "decoder": to_json([layer.spec for layer in model.decoder.layers]),
+          "tied": [layer.kernel.name if layer.tied else None for layer in model.decoder.layers],
+          "compute_dtype": model.encoder.compute_dtype.name,
+          "loss": model.loss, "scale": model.scale, "subtract_mean": model.mean is not None}
 
 
 def train(experiment, workdir, *, data=None, data_dir=None):
@@ -305,8 +316,13 @@ def train(experiment, workdir, *, data=None, data_dir=None):
   if data is None:
     data = load_data(experiment, data_dir)
   run = prepare(experiment, data, workdir)  # before there is a folder: it may refuse the input
+  return _run_in(workdir, run, "experiment", experiments.to_json(experiment), data)
+
+
+def _run_in(workdir, run, kind, identity, data):
+  """Runs from the beginning, or from the newest checkpoint if the folder holds this run."""
   with workdirs.locked(workdir) as path:
-    resuming = workdirs.check_identity(path, experiment, data)
+    resuming = workdirs.check_identity(path, kind, identity, data)
     workdirs.write_examples(path, data)
     if resuming:
       run.restore()
@@ -314,7 +330,7 @@ def train(experiment, workdir, *, data=None, data_dir=None):
     else:
       run.begin()
     # Last, and again on resume: an epoch count may have changed.
-    workdirs.write_config(path, experiment, data)
+    workdirs.write_config(path, kind, identity, data)
     return run.to_the_end()
 
 

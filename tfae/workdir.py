@@ -47,6 +47,8 @@ def locked(workdir):
 def read_config(workdir):
   """Returns (Experiment, the whole of config.json as a dict).
 
+  The Experiment is None for a run of `tfae.fit`, whose model was built by hand.
+
   Raises:
     InputError: no run there, a config.json that is damaged, or one of a newer tfae.
   """
@@ -60,7 +62,7 @@ def read_config(workdir):
       for name, kind in (("sha256", str), ("image_shape", list)):
         if not isinstance(data[name], kind):
           raise TypeError(f"data.{name}={data[name]!r}")
-      return experiments.from_json(values["experiment"]), values
+      return (None if "fit" in values else experiments.from_json(values["experiment"])), values
   except (FileNotFoundError, NotADirectoryError):
     raise InputError(f"workdir={str(workdir)!r}: holds no run (no config.json). Train one: "
                      "tfae-train --config=... --workdir=...") from None
@@ -73,8 +75,14 @@ def read_config(workdir):
                    f"{tfae.__version__}) reads up to {SCHEMA}. Upgrade tfae.")
 
 
-def check_identity(workdir, experiment, data):
-  """Returns whether the folder holds a run of this experiment on these data; False: it is empty.
+def check_identity(workdir, kind, identity, data):
+  """Returns whether the folder holds this run; False: it holds none.
+
+  Args:
+    workdir: the folder.
+    kind: 'experiment' for `tfae.train`, 'fit' for `tfae.fit`.
+    identity: what the run is, as JSON values; see `tfae.experiment.differences`.
+    data: a `tfae.data.datasets.Dataset`.
 
   Raises:
     InputError: it holds another run; the message lists the fields that differ.
@@ -88,7 +96,10 @@ def check_identity(workdir, experiment, data):
                        "from a copy, or use another workdir.")
     return False
   _, values = read_config(path)
-  differing = experiments.differences(values["experiment"], experiments.to_json(experiment))
+  if kind not in values:
+    raise InputError(f"workdir={str(workdir)!r}: holds a run of the other of tfae.train and "
+                     "tfae.fit. Use another workdir.")
+  differing = experiments.differences(values[kind], identity)
   if values["data"]["sha256"] != data.sha256:
     differing.append(f"data: sha256 {values['data']['sha256'][:12]}... -> {data.sha256[:12]}...")
   if differing:
@@ -114,12 +125,12 @@ def read_examples(workdir):
                      "writes the file anew.") from None
 
 
-def write_config(workdir, experiment, data):
-  """Writes config.json: schema, versions, experiment, and what the data were."""
+def write_config(workdir, kind, identity, data):
+  """Writes config.json: schema, version, what the run is, and what the data were."""
   files.write(pathlib.Path(workdir) / "config.json", json.dumps({
       "schema": SCHEMA,
       "tfae": tfae.__version__,
-      "experiment": experiments.to_json(experiment),
+      kind: identity,
       "data": {"name": data.name, "sha256": data.sha256, "max_value": data.max_value,
                "image_shape": list(data.train.images.shape[1:]),
                "train": len(data.train.images),
@@ -137,9 +148,13 @@ def load_model(workdir, checkpoint="latest", device="auto"):
     device: where all its components go: devices are not part of a run.
 
   Raises:
-    InputError: no run, or no such checkpoint.
+    InputError: no run, one of `tfae.fit`, or no such checkpoint.
   """
   experiment, config = read_config(workdir)
+  if experiment is None:
+    raise InputError(f"workdir={str(workdir)!r}: was trained by tfae.fit, on a model built by hand. "
+                     "Build it again in your program: tfae.fit resumes it, tfae.export publishes "
+                     "it.")
   devices = placement.Devices.resolve(device, device, device)
   model = build(experiment, tuple(config["data"]["image_shape"]), config["data"]["max_value"],
                 devices=devices)
