@@ -29,7 +29,6 @@ setup(
         "scikit-learn>=1.5",  # the embedded digits and the PCA baseline
         "tqdm",
         "tensorboard",  # tf.summary needs it
-        "Pillow",  # images given to check_saved_model.py
     ],
     extras_require={
         "test": ["pytest", "hypothesis"],

@@ -7,6 +7,7 @@ import sys
 
 from absl import flags
 
+from tfae import workdir as workdirs
 from tfae.bin import cli
 
 flags.DEFINE_string("workdir", None, "Folder of the run.")
@@ -19,15 +20,16 @@ flags.DEFINE_integer("keep", None, "How many versions stay, the newest always; n
 def main():
   args = flags.FLAGS
   workdir, export_dir = cli.required("workdir"), cli.required("export_dir")
-  cli.import_tensorflow()  # not before the flags have been checked
-  from tfae import exporting, saved_model
-  from tfae import workdir as workdirs
+  cli.run_of(workdir)
+  examples = workdirs.read_examples(workdir)
+  cli.import_tensorflow()  # not before the input has been checked
+  from tfae import build, exporting, saved_model
   # The constants of a frozen graph have no device; a CPU is always there.
-  model, _, config, step = workdirs.load_model(workdir, args.checkpoint, "/CPU:0")
+  model, _, config, step = build.load_model(workdir, args.checkpoint, "/CPU:0")
   data = config["data"]
   try:
     export = exporting.export(
-        model, export_dir, examples=workdirs.read_examples(workdir), max_value=data["max_value"],
+        model, export_dir, examples=examples, max_value=data["max_value"],
         metadata={"dataset": data["name"], "dataset_sha256": data["sha256"], "step": step},
         keep=args.keep)
   except saved_model.VerificationError as error:

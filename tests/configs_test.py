@@ -9,6 +9,7 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
+from tfae import build
 from tfae import experiment as experiments
 from tfae import training
 from tfae.data import datasets
@@ -51,7 +52,7 @@ def test_a_config_trains_three_steps_saves_and_resumes(path, tmp_path, monkeypat
   if optimizer.schedule == "constant":  # the others look at the length of the run
     training.train(dataclasses.replace(short, steps=4), tmp_path / "whole")
     runs.assert_same_bits(tmp_path, tmp_path / "whole")
-  model, _, _, step = training.workdirs.load_model(tmp_path)
+  model, _, _, step = build.load_model(tmp_path)
   assert step == 4
   data = noise(short.data.name, None, short.data.validation)
   assert training.Evaluator(model)(data.test.images)["loss"] == pytest.approx(

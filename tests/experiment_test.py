@@ -152,7 +152,7 @@ def test_an_unknown_field_is_refused_with_the_nearest_name():
 
 def test_the_library_refuses_a_section_of_another_type():
   for field in ("data", "model", "optimizer", "placement", "checkpoints", "logging"):
-    with pytest.raises(InputError, match=f"{field}='auto': expected a "):
+    with pytest.raises(InputError, match=f"{field}='auto': expected an instance of "):
       tfae.Experiment(**{field: "auto"})
 
 

@@ -30,7 +30,8 @@ SAME_FLOOR = {
     "data.sources": {"data.idx"},
     "data.datasets": {"data.idx", "data.sources"},
     "network": {"layers"},
-    "workdir": {"build", "experiment"},
+    "build": {"workdir"},
+    "workdir": {"experiment"},
     "training": {"build", "evaluation", "experiment", "loop", "metrics", "workdir"},
     "exporting": {"graph", "publish", "saved_model"},
     "bin.train": {"bin.cli"},
@@ -51,7 +52,7 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
 WITHOUT_TENSORFLOW = ["errors", "files", "specs.layers", "specs.losses", "specs.mirror",
                       "specs.optimizers", "data.idx", "data.sources", "data.datasets",
-                      "experiment", "publish"]
+                      "experiment", "workdir", "publish"]
 
 
 def module_of(path):

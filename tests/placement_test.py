@@ -202,7 +202,6 @@ def test_devices_are_resolved_together_and_errors_name_the_field():
   devices = placement.Devices.resolve("/CPU:1", "auto", "CPU:3")
   assert (devices.encoder, devices.decoder, devices.data) == (
       "/device:CPU:1", "/device:CPU:0", "/device:CPU:3")
-  assert not devices.single and placement.Devices.resolve().single
   for field in ("encoder", "decoder", "data"):
     with pytest.raises(errors.InputError, match=f"^placement.{field}='/GPU:1': no such device"):
       placement.Devices.resolve(**{field: "/GPU:1"})

@@ -12,7 +12,7 @@ import tensorflow as tf
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
 import tfae
-from tfae import checkpoint
+from tfae import build, checkpoint
 from tfae import experiment as ex
 from tfae import training
 from tfae.data.datasets import Dataset, Split
@@ -134,7 +134,7 @@ def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss_and_stays(tmp
   newest = runs.tensors(tmp_path)
   value = lambda name: newest[f"progress/{name}/.ATTRIBUTES/VARIABLE_VALUE"]
   assert value("best_step") == best and value("best_loss") == validation[best]
-  model, *_, step = training.workdirs.load_model(tmp_path, "best")
+  model, *_, step = build.load_model(tmp_path, "best")
   assert step == best
   found = training.Evaluator(model)(DATA.validation.images)
   assert found["loss"] == pytest.approx(validation[best], rel=1e-6)
@@ -348,7 +348,7 @@ def test_a_run_of_fit_is_not_taken_for_one_of_train(tmp_path):
   with pytest.raises(InputError, match="the other of tfae.train and tfae.fit"):
     training.train(runs.experiment(), tmp_path, data=DATA)
   with pytest.raises(InputError, match="was trained by tfae.fit"):
-    training.workdirs.load_model(tmp_path)
+    build.load_model(tmp_path)
 
 
 def test_components_on_two_devices_train_as_on_one(tmp_path):

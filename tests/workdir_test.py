@@ -10,6 +10,7 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
 import tfae
+from tfae import build
 from tfae import experiment as ex
 from tfae import training, workdir as workdirs
 from tfae.errors import InputError
@@ -149,12 +150,12 @@ def test_examples_are_test_images_and_a_damaged_file_says_how_to_get_it_back(run
 
 
 def test_a_run_of_any_device_is_loaded_on_another(run):
-  model, experiment, config, step = workdirs.load_model(run, "latest", "/CPU:2")
+  model, experiment, config, step = build.load_model(run, "latest", "/CPU:2")
   assert (step, config["tfae"]) == (12, tfae.__version__) and experiment == runs.experiment()
   assert all(v.device.endswith("CPU:2") for v in model.variables)
   kernel = runs.tensors(run)["model/encoder/layers/1/kernel/.ATTRIBUTES/VARIABLE_VALUE"]
   assert model.encoder.layers[1].kernel.numpy().tobytes() == kernel.tobytes()
-  _, _, _, best = workdirs.load_model(run, "best")
+  _, _, _, best = build.load_model(run, "best")
   assert best in (6, 12)
   with pytest.raises(InputError, match="holds no run"):
-    workdirs.load_model(run / "nowhere")
+    build.load_model(run / "nowhere")

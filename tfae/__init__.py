@@ -15,18 +15,22 @@ _HOMES = {
     "tfae.specs.layers": ("Dense", "Conv2D", "Conv2DTranspose", "MaxPool", "Upsample", "Flatten",
                           "Reshape", "Activation", "Dropout", "Normal"),
     "tfae.specs.optimizers": ("SGD", "Adam", "RMSProp", "Adadelta"),
-    "tfae.experiment": ("Experiment", "default_config"),
-    "tfae.data.datasets": ("load",),
+    "tfae.experiment": ("Experiment", "default_config", "Checkpoints", "Logging"),
+    "tfae.data.datasets": ("load", "Dataset", "Split"),
     "tfae.network": ("Stack", "mirror"),
     "tfae.models.autoencoder": ("Autoencoder",),
     "tfae.training": ("fit", "train", "Result", "NotFiniteError"),
     "tfae.exporting": ("export",),
 }
+_MODULES = ("graph", "initializers", "losses", "ops", "optimizers", "placement", "publish",
+            "randomness", "saved_model")
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
-__all__ = sorted(_HOME)
+__all__ = sorted([*_HOME, *_MODULES])
 
 
 def __getattr__(name):
+  if name in _MODULES:
+    return importlib.import_module(f"tfae.{name}")
   if name not in _HOME:
     raise AttributeError(f"module 'tfae' has no attribute {name!r}")
   return getattr(importlib.import_module(_HOME[name]), name)

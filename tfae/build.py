@@ -1,8 +1,13 @@
-"""From an experiment to its model."""
+"""From an experiment, or from a run's folder, to the model."""
+
+import pathlib
 
 import numpy as np
 
 from tfae import placement
+from tfae import workdir as workdirs
+from tfae.checkpoint import restore_model
+from tfae.errors import InputError
 from tfae.models.autoencoder import Autoencoder
 from tfae.network import Stack, mirror
 
@@ -38,3 +43,25 @@ def build(experiment, image_shape, max_value, *, train_images=None, devices=None
     mean = (np.zeros(image_shape) if train_images is None
             else train_images.mean(axis=0, dtype=np.float64) / max_value)
   return Autoencoder(encoder, decoder, loss=config.loss, scale=1 / max_value, mean=mean)
+
+
+def load_model(workdir, checkpoint="latest", device="auto"):
+  """Returns (model of a run, its Experiment, config.json as a dict, step).
+
+  Args:
+    workdir: the run's folder.
+    checkpoint: 'latest', 'best' or a step.
+    device: where all its components go: devices are not part of a run.
+
+  Raises:
+    InputError: no run, one of `tfae.fit`, or no such checkpoint.
+  """
+  experiment, config = workdirs.read_config(workdir)
+  if experiment is None:
+    raise InputError(workdirs.BUILT_BY_HAND.format(workdir=str(workdir)))
+  device = placement.canonical(device)
+  devices = placement.Devices(device, device, device)
+  model = build(experiment, tuple(config["data"]["image_shape"]), config["data"]["max_value"],
+                devices=devices)
+  step = restore_model(model, pathlib.Path(workdir) / "checkpoints", checkpoint)
+  return model, experiment, config, step

@@ -50,8 +50,11 @@ class Checkpoints:
       shutil.rmtree(stale)
     temporary = self.directory / f".tmp-{os.getpid()}"
     temporary.mkdir()
-    prefix = str(temporary / f"ckpt-{step}")
-    self._checkpoint.write(prefix)
+    try:
+      self._checkpoint.write(str(temporary / f"ckpt-{step}"))
+    except BaseException:
+      shutil.rmtree(temporary)  # a full disk needs its space
+      raise
     written = sorted(temporary.glob("ckpt-*"))  # .data-* sorts before .index
     for file in written:
       files.sync(file)

@@ -12,7 +12,8 @@ class Evaluator:
   def __init__(self, model, chunk=1000):
     """Takes a model with `metrics(images)`; `chunk` images are on the device at a time."""
     self._chunk = chunk
-    self._metrics = tf.function(model.metrics, autograph=False, reduce_retracing=True)
+    self._metrics = tf.function(
+        lambda images: model.metrics(images), autograph=False, reduce_retracing=True)
 
   def __call__(self, images):
     """Returns {metric: mean over images}; `images` `[n, ...]` in the dataset's units, n >= 1."""

@@ -88,9 +88,11 @@ class Model:
       if self.subtract_mean:
         raise InputError(f"model.subtract_mean=True: not with model.loss={self.loss!r}, whose "
                          "targets lie in [0, 1]. Use mean_squared_error or subtract_mean=False.")
-      if self.output_activation != "linear":
-        raise InputError(f"model.output_activation={self.output_activation!r}: {self.loss} takes "
-                         "logits and applies the sigmoid itself. Use 'linear'.")
+      last = (self.output_activation if self.decoder is None
+              else layer_specs.output_activation(self.decoder))
+      if last != "linear":
+        raise InputError(f"model.loss={self.loss!r}: takes logits and applies the sigmoid itself; "
+                         f"the decoder ends in {last!r}. Use output_activation='linear'.")
 
   def check_shapes(self, image_shape):
     """Raises InputError if the stacks can't take images of `image_shape` and give them back."""
@@ -122,7 +124,10 @@ class Placement:
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoints:
-  """How often the run is saved: every `seconds`, at a new best, at the end; `keep` stay."""
+  """How often the run is saved: every `seconds`, at a new best, at the end.
+
+  The newest `keep` stay, at least 2: one to fall back on if the newest is damaged.
+  """
   seconds: float = 15.0
   keep: int = 3
 
@@ -133,7 +138,8 @@ class Checkpoints:
 
 @dataclasses.dataclass(frozen=True)
 class Logging:
-  """What is written: a line every `steps` steps, TensorBoard events, validation every `epochs`."""
+  """What is written: a line every `steps` steps, a validation every `evaluate_epochs` epochs,
+  TensorBoard events."""
   steps: int = 100
   evaluate_epochs: int = 1
   tensorboard: bool = True
@@ -142,6 +148,11 @@ class Logging:
     _set(self, steps=check_int("logging.steps", self.steps, 1),
          evaluate_epochs=check_int("logging.evaluate_epochs", self.evaluate_epochs, 1))
     check_bool("logging.tensorboard", self.tensorboard)
+
+
+_EXAMPLES = {Data: "Data('mnist')", Model: "Model((tfae.Flatten(), tfae.Dense(8)))",
+             Optimizer: "tfae.Adam(1e-3)", Placement: "Placement('/GPU:0')",
+             Checkpoints: "Checkpoints(seconds=60.0)", Logging: "Logging(steps=50)"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +185,8 @@ class Experiment:
       kind = typing.get_type_hints(Experiment)[field.name]
       value = getattr(self, field.name)
       if dataclasses.is_dataclass(kind) and not isinstance(value, kind):
-        raise InputError(f"{field.name}={value!r}: expected a {kind.__name__} of tfae.")
+        raise InputError(f"{field.name}={value!r}: expected an instance of "
+                         f"tfae.experiment.{kind.__name__}, such as {_EXAMPLES[kind]}.")
     _set(self, seed=check_int("seed", self.seed, 0, 2**63 - 1),
          batch_size=check_int("batch_size", self.batch_size, 1),
          epochs=check_int("epochs", self.epochs, 1),

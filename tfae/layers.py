@@ -61,6 +61,9 @@ class Layer(tf.Module):
     """The variables that were made by this layer: a tied kernel is not among them."""
     return [v for v in (None if self.tied else self.kernel, self.bias) if v is not None]
 
+  # AutoGraph, which a caller's tf.function brings along, has nothing to do here and can't read
+  # `match`.
+  @tf.autograph.experimental.do_not_convert
   def __call__(self, x, key=None):
     """Returns the output for `x` `[batch, *input_shape]`, computed in x's dtype.
 

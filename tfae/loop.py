@@ -74,17 +74,24 @@ class Loop(tf.Module):
     def steps(first, count, indices):
       def body(i, good, totals, last):
         del last
-        totals, last = step(first + tf.cast(i, tf.int64), indices[i], totals)
-        # Stops at the step that did it, so that it can be named.
-        good = tf.reduce_all(tf.math.is_finite(last))
-        return i + 1, good, totals, last
+        # What belongs to no component goes where the data are.
+        with tf.device(batches.device):
+          totals, last = step(first + tf.cast(i, tf.int64), indices[i], totals)
+          # Stops at the step that did it, so that it can be named.
+          good = tf.reduce_all(tf.math.is_finite(last))
+          return i + 1, good, totals, last
 
-      done, _, totals, last = tf.while_loop(
-          lambda i, good, *_: good & (i < count), body,
-          (0, True, self.totals.read_value(), self.last.read_value()), parallel_iterations=1)
-      self.totals.assign(totals)
-      self.last.assign(last)
-      return done
+      def more(i, good, *_):
+        with tf.device(batches.device):
+          return good & (i < count)
+
+      with tf.device(batches.device):
+        done, _, totals, last = tf.while_loop(
+            more, body, (0, True, self.totals.read_value(), self.last.read_value()),
+            parallel_iterations=1)
+        self.totals.assign(totals)
+        self.last.assign(last)
+        return done
 
     # The shapes are the same in every call, whatever `count` is: one trace, one compilation.
     compiled = tf.function(steps, jit_compile=jit or None, autograph=False)

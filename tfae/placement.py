@@ -55,11 +55,6 @@ class Devices:
     return cls(canonical(encoder, "placement.encoder"), canonical(decoder, "placement.decoder"),
                canonical(data, "placement.data"))
 
-  @property
-  def single(self):
-    """Whether all components share one device."""
-    return len({self.encoder, self.decoder, self.data}) == 1
-
 
 def configure(memory_growth=True, intra_op_threads=0, inter_op_threads=0):
   """Sets what TensorFlow only takes before it touches a device; 0 threads: its own choice.

@@ -90,8 +90,8 @@ def verify(directory, examples, references, tolerance=1e-5):
       # Not `difference > bound`: a NaN on either side has to fail.
       if not difference <= bound:
         raise VerificationError(f"signature {key!r}, output {name!r}: the written model differs "
-                                f"from the live one by {difference:.3g}, the bound is "
-                                f"{bound:.3g}.")
+                                f"from the live one by {difference:.6g}, the bound is "
+                                f"{bound:.6g}.")
       table.append((key, name, difference, bound))
   return table
 

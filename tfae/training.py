@@ -15,6 +15,7 @@ from tfae import metrics, placement
 from tfae import workdir as workdirs
 from tfae.build import build
 from tfae.checkpoint import Checkpoints
+from tfae.data.datasets import Dataset
 from tfae.data.pipeline import Batches
 from tfae.errors import InputError, nearest
 from tfae.evaluation import Evaluator
@@ -102,6 +103,9 @@ class Run:
       data_device: full device name.
       workdir: folder for checkpoints and log, or None: nothing is written.
     """
+    if not isinstance(data, Dataset) or data.test is None:
+      raise InputError(f"data={type(data).__name__}: expected what tfae.load(...) returns, or a "
+                       "tfae.Dataset of tfae.Splits, with train and test.")
     if tuple(data.train.images.shape[1:]) != model.encoder.input_shape:
       raise InputError(f"data: images have shape {tuple(data.train.images.shape[1:])}, the model "
                        f"takes {model.encoder.input_shape}.")
@@ -326,6 +330,10 @@ def _run_in(workdir, run, kind, identity, data):
     workdirs.write_examples(path, data)
     if resuming:
       run.restore()
+      if run.step > run.total_steps:
+        raise InputError(f"epochs or steps: the run in {str(workdir)!r} has taken {run.step} steps "
+                         f"already, {run.total_steps} were asked for. Ask for more, or use another "
+                         "workdir.")
       _LOG.info("%s: resuming at step %d of %d.", workdir, run.step, run.total_steps)
     else:
       run.begin()

@@ -10,12 +10,12 @@ import numpy as np
 
 import tfae
 from tfae import experiment as experiments
-from tfae import files, placement
-from tfae.build import build
-from tfae.checkpoint import restore_model
+from tfae import files
 from tfae.errors import InputError, check_int, check_number
 
 SCHEMA = 1  # of config.json
+BUILT_BY_HAND = ("workdir={workdir!r}: was trained by tfae.fit, on a model built by hand. Build it "
+                 "again in your program: tfae.fit resumes it, tfae.export publishes it.")
 EXAMPLES = 100  # test images kept in the folder, for the verification of exports
 
 
@@ -137,26 +137,3 @@ def write_config(workdir, kind, identity, data):
                "validation": 0 if data.validation is None else len(data.validation.images),
                "test": len(data.test.images)},
   }, indent=2) + "\n")
-
-
-def load_model(workdir, checkpoint="latest", device="auto"):
-  """Returns (model of a run, its Experiment, config.json as a dict, step).
-
-  Args:
-    workdir: the run's folder.
-    checkpoint: 'latest', 'best' or a step.
-    device: where all its components go: devices are not part of a run.
-
-  Raises:
-    InputError: no run, one of `tfae.fit`, or no such checkpoint.
-  """
-  experiment, config = read_config(workdir)
-  if experiment is None:
-    raise InputError(f"workdir={str(workdir)!r}: was trained by tfae.fit, on a model built by hand. "
-                     "Build it again in your program: tfae.fit resumes it, tfae.export publishes "
-                     "it.")
-  devices = placement.Devices.resolve(device, device, device)
-  model = build(experiment, tuple(config["data"]["image_shape"]), config["data"]["max_value"],
-                devices=devices)
-  step = restore_model(model, pathlib.Path(workdir) / "checkpoints", checkpoint)
-  return model, experiment, config, step

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfae
 from tfae import errors, losses, network, randomness
+from tfae.errors import InputError
 from tfae.models.autoencoder import Autoencoder
 from tfae.specs.layers import Conv2D, Dense, Dropout, Flatten, MaxPool, Reshape
 from tfae.specs.losses import LOSS_NAMES
@@ -254,3 +256,21 @@ def test_a_decoder_of_its_own_layers_joins():
   model = Autoencoder(stack([Flatten(), Dense(3)], SHAPE),
                       stack([Dense(20), Reshape(SHAPE)], (3,), "decoder"))
   assert model.reconstruct(images(2)).shape == (2, *SHAPE) and len(model.trainable) == 4
+
+
+def test_an_encoder_that_shares_kernels_is_refused():
+  generator = tfae.Stack([tfae.Dense(6), tfae.Dense(4)], (3,), name="generator")
+  with pytest.raises(InputError, match="encoder shares kernels of another stack"):
+    tfae.Autoencoder(tfae.mirror(generator, name="encoder"), generator)
+
+
+@pytest.mark.parametrize("last", [
+    (tfae.Dense(4, activation="sigmoid"),),
+    (tfae.Dense(4), tfae.Activation("sigmoid")),
+    (tfae.Dense(4, activation="sigmoid"), tfae.Reshape((4,)), tfae.Dropout(0.1))])
+def test_a_decoder_of_probabilities_is_refused_for_a_loss_of_logits(last):
+  encoder = tfae.Stack([tfae.Dense(2)], (4,))
+  decoder = tfae.Stack(last, (2,), name="decoder")
+  with pytest.raises(InputError, match="takes logits.*ends in 'sigmoid'"):
+    tfae.Autoencoder(encoder, decoder, loss="binary_cross_entropy")
+  tfae.Autoencoder(encoder, decoder)

@@ -18,6 +18,7 @@ import ml_collections
 from ml_collections import config_flags
 
 import tfae
+from tfae import workdir as workdirs
 from tfae.errors import InputError, nearest
 from tfae.experiment import default_config, from_config
 
@@ -68,6 +69,8 @@ def _guarded(main):
   except BrokenPipeError:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141
+  except OSError as error:
+    return _fail(f"{type(error).__name__}: {error}")
 
 
 def _help(main):
@@ -123,12 +126,12 @@ def _find_config(argv):
       sys.exit(_fail("--config is empty. Example: --config=configs/quickstart.py"))
     path = pathlib.Path(value.partition(":")[0])
     if not path.is_file():
-      path = _packaged_configs() / path.name
-      if not path.is_file():
-        names = sorted(p.name for p in path.parent.glob("*.py"))
+      packaged = _packaged_configs() / path.name
+      if str(path) != path.name or not packaged.is_file():
+        names = sorted(p.name for p in packaged.parent.glob("*.py"))
         sys.exit(_fail(f"--config={value}: no such file.{nearest(path.name, names)} Those of the "
-                       f"package are {', '.join(names)}."))
-      value = str(path)
+                       f"package, found by their name alone, are {', '.join(names)}."))
+      value = value.replace(path.name, str(packaged), 1)
     result.append(f"{name}={value}")
   return result
 
@@ -185,6 +188,14 @@ def experiment(holder):
     raise InputError(f"--config: get_config() returned a {type(holder.value).__name__}; it must "
                      "return a tfae.default_config() that it has filled in.")
   return from_config(holder.value)
+
+
+def run_of(workdir):
+  """Returns (Experiment, config.json as a dict) of the run of `tfae.train` in a folder."""
+  found, config = workdirs.read_config(workdir)
+  if found is None:
+    raise InputError(workdirs.BUILT_BY_HAND.format(workdir=str(workdir)))
+  return found, config
 
 
 def required(name):

@@ -25,10 +25,7 @@ flags.DEFINE_bool("pca", False, "Compare with PCA of the same code size; exit co
 def main():
   args = flags.FLAGS
   workdir = cli.required("workdir")
-  cli.import_tensorflow()  # not before the flags have been checked
-  from tfae import evaluation
-  from tfae import workdir as workdirs
-  model, experiment, config, step = workdirs.load_model(workdir, args.checkpoint, args.device)
+  experiment, config = cli.run_of(workdir)
   data = load_data(experiment, args.data_dir)
   if data.sha256 != config["data"]["sha256"]:
     raise InputError(f"data: not those of the run in {workdir} (sha256 {data.sha256[:12]}..., the "
@@ -37,6 +34,9 @@ def main():
   split = getattr(data, args.split)
   if split is None:
     raise InputError("--split=validation: the run has no validation set. Use train or test.")
+  cli.import_tensorflow()  # not before the input has been checked
+  from tfae import build, evaluation
+  model, _, _, step = build.load_model(workdir, args.checkpoint, args.device)
   result = {"workdir": workdir, "checkpoint": step, "split": args.split,
             "images": len(split), **evaluation.Evaluator(model)(split.images)}
   worse = False

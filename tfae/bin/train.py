@@ -9,8 +9,9 @@ import sys
 
 from absl import flags
 
+from tfae import experiment as experiments
+from tfae import workdir as workdirs
 from tfae.bin import cli
-from tfae.experiment import load_data
 
 CONFIG = cli.define_config()
 flags.DEFINE_string("workdir", None, "Folder of the run; a second start resumes it.")
@@ -28,8 +29,11 @@ def main():
   args = flags.FLAGS
   experiment = cli.experiment(CONFIG)
   workdir = None if args.print_placement else cli.required("workdir")
-  data = load_data(experiment, args.data_dir)
+  data = experiments.load_data(experiment, args.data_dir)
 
+  if not args.print_placement:
+    # Again under the folder's lock, later; here, so that a mistake answers at once.
+    workdirs.check_identity(workdir, "experiment", experiments.to_json(experiment), data)
   cli.import_tensorflow()  # not before the input has been checked
   from tfae import placement, training
   placement.configure(args.memory_growth, args.intra_op_threads, args.inter_op_threads)
@@ -59,8 +63,9 @@ def print_placement(run):
   for variable in run.variables:
     print(f"variable  {placement.short(variable.device):8} {variable.name.split(':')[0]}")
   for device, op, name in run.executed_ops():
-    direction = "backward" if "gradient_tape" in name else "forward"
-    print(f"{direction:9} {device:8} {op:32} {name}")
+    direction = ("backward" if "gradient_tape" in name else
+                 "update" if op.startswith(("ResourceApply", "Assign")) else "forward")
+    print(f"{direction:9} {device or '-':8} {op:32} {name}")
 
 
 def run():

@@ -78,7 +78,7 @@ def load(name, data_dir=None, validation=0, seed=0, stratify=False):
   """
   check_choice("name", name, NAMES)
   check_int("validation", validation, 0)
-  seed = check_int("seed", seed, 0)
+  seed = check_int("seed", seed, 0, 2**63 - 1)
   check_bool("stratify", stratify)
   if name == "digits" and data_dir:
     raise InputError(f"data_dir={str(data_dir)!r}: expected none for 'digits', which is embedded. "
@@ -152,7 +152,7 @@ def _carve(split, n, seed, stratify):
   if stratify:
     from sklearn.model_selection import train_test_split  # heavy
     try:
-      _, chosen = train_test_split(np.arange(len(split)), test_size=n, random_state=seed,
+      _, chosen = train_test_split(np.arange(len(split)), test_size=n, random_state=seed % 2**32,
                                    stratify=split.labels)
     except ValueError as error:
       raise InputError(f"stratify=True, validation={n}: not possible: {error}") from error

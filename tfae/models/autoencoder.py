@@ -5,6 +5,7 @@ import tensorflow as tf
 from tfae import losses, randomness
 from tfae.errors import InputError, check_choice, check_number
 from tfae.network import print_table
+from tfae.specs import layers as specs
 from tfae.specs.losses import LOSSES
 
 
@@ -28,7 +29,8 @@ class Autoencoder(tf.Module):
 
     Raises:
       InputError: the decoder does not take the codes back to the image shape, both stacks have
-        one name, the decoder shares a kernel of another encoder, a bad loss, scale or mean, or
+        one name, a stack shares a kernel of a third, a decoder of probabilities for a loss of
+        logits, a bad loss, scale or mean, or
         binary cross-entropy with a mean (its targets would leave [0, 1]).
     """
     super().__init__()
@@ -41,12 +43,19 @@ class Autoencoder(tf.Module):
     if decoder.path == encoder.path:
       raise InputError(f"Autoencoder: encoder and decoder are both named {encoder.path!r}, and so "
                        "would their variables be. Give the decoder name='decoder'.")
+    if any(layer.tied for layer in encoder.layers):
+      raise InputError("Autoencoder: the encoder shares kernels of another stack, whose gradients "
+                       "would be lost. Build the encoder first and mirror it as the decoder.")
     # Its gradient would be lost: `trainable` has the encoder's kernels only.
     own = {v.ref() for v in encoder.own_variables}
     for layer in decoder.layers:
       if layer.tied and layer.kernel.ref() not in own:
         raise InputError(f"Autoencoder: {layer.path} shares {layer.kernel.name.split(':')[0]} of "
                          "another encoder. Mirror the encoder that it is joined with.")
+    last = specs.output_activation([layer.spec for layer in decoder.layers])
+    if LOSSES[loss].from_logits and last != "linear":
+      raise InputError(f"Autoencoder.loss={loss!r}: takes logits and applies the sigmoid itself; "
+                       f"the decoder ends in {last!r}. Use 'linear' there.")
     if mean is not None and LOSSES[loss].from_logits:
       raise InputError(f"Autoencoder.mean: not with loss={loss!r}, whose targets lie in [0, 1]. "
                        "Use mean=None or mean_squared_error.")
@@ -84,8 +93,11 @@ class Autoencoder(tf.Module):
 
   def decode(self, codes):
     """Returns images in the dataset's units for codes `[batch, *code shape]`."""
-    output = tf.cast(self.decoder(codes), self._dtype)
+    return self._denormalised(self.decoder(codes))
+
+  def _denormalised(self, output):
     with tf.device(self.decoder.device):
+      output = tf.cast(output, self._dtype)
       if LOSSES[self.loss].from_logits:
         output = tf.sigmoid(output)
       elif self.mean is not None:
@@ -109,11 +121,13 @@ class Autoencoder(tf.Module):
     `loss`: as `score`; `squared_error`: mean over pixels of the squared difference between the
     reconstruction and the image, both scaled.
     """
+    target = self._normalised(images)
+    output = self.decoder(self.encoder(target))
     with tf.device(self.decoder.device):
       scale = tf.constant(self.scale, self._dtype)
-      return {"loss": self.score(images),
+      return {"loss": self._losses(target, output),
               "squared_error": losses.mean_squared_error(
-                  tf.cast(images, self._dtype) * scale, self.reconstruct(images) * scale)}
+                  tf.cast(images, self._dtype) * scale, self._denormalised(output) * scale)}
 
   def loss_and_gradients(self, images, weights, key):
     """Returns the training loss of a batch and its gradients.

@@ -295,6 +295,14 @@ def shapes(layers, input_shape, name):
   return result
 
 
+def output_activation(layers):
+  """Returns the name of the function that made the values which `layers` give."""
+  for layer in reversed(layers):
+    if isinstance(layer, (_Affine, Activation)):
+      return layer.function if isinstance(layer, Activation) else layer.activation
+  return "linear"
+
+
 def to_json(spec):
   """Returns a layer or initialiser spec as JSON-ready values; `from_json` undoes it."""
   if isinstance(spec, (Layer, Normal)):
