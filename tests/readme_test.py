@@ -18,6 +18,12 @@ def test_the_library_example_runs_as_printed(tmp_path):
   assert (tmp_path / "runs/example-served/1/saved_model.pb").exists()
 
 
+def test_the_modules_that_the_readme_names_are_there_after_import_tfae():
+  program = "import tfae; tfae.optimizers.Updater; tfae.graph.freeze; tfae.saved_model.verify"
+  subprocess.run([sys.executable, "-c", program], check=True, capture_output=True,
+                 env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
 def test_every_path_that_the_documents_name_exists():
   for document in ("README.md", "BUILD.md"):
     for path in re.findall(r"\b(?:configs|export|benchmarks|tests|tfae)/[\w/]+\.\w+",

@@ -351,6 +351,19 @@ def test_a_run_of_fit_is_not_taken_for_one_of_train(tmp_path):
     build.load_model(tmp_path)
 
 
+def test_fewer_steps_than_a_run_has_taken_are_refused_and_its_config_stays_true(tmp_path):
+  training.train(runs.experiment(epochs=2), tmp_path, data=DATA)
+  before = (tmp_path / "config.json").read_bytes()
+  with pytest.raises(InputError, match="has taken 12 steps already, 6 were asked for"):
+    training.train(runs.experiment(epochs=1), tmp_path, data=DATA)
+  assert (tmp_path / "config.json").read_bytes() == before
+
+
+def test_data_that_are_no_data_set_are_refused_with_the_way_out():
+  with pytest.raises(InputError, match=r"data=ndarray: expected what tfae.load"):
+    tfae.fit(build_model(), np.zeros((4, 4, 3, 1)), tfae.Adam())
+
+
 def test_components_on_two_devices_train_as_on_one(tmp_path):
   results = []
   for encoder, decoder in (("/CPU:0", "/CPU:0"), ("/CPU:1", "/CPU:2")):

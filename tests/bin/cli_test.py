@@ -65,6 +65,8 @@ MISTAKES = {
                               ["nowhere.py: no such file"]),
     "nearest config": (["train", "--config=configs/quikstart.py", WORKDIR],
                        ["Did you mean 'quickstart.py'?"]),
+    "a packaged name in a wrong folder": (["train", "--config={tmp}/quickstart.py", WORKDIR],
+                                          ["quickstart.py: no such file"]),
     "a folder as config": (["train", "--config={tmp}", WORKDIR], ["no such file"]),
     "empty config": (["train", "--config=", WORKDIR], ["--config is empty"]),
     "config without value": (["train", WORKDIR, "--config"], ["--config is empty"]),
