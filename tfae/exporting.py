@@ -11,8 +11,8 @@ from tfae import graph, publish, saved_model
 from tfae.errors import InputError
 from tfae.specs.losses import LOSSES
 
-# Largest difference between the written and the live model, as a multiple of the output's largest
-# value: see `saved_model.verify`. bfloat16 has 8 bits of mantissa.
+# Largest difference between the written and the live model, as a multiple of the larger of 1 and
+# the output's largest value: see `saved_model.verify`. bfloat16 has 8 bits of mantissa.
 TOLERANCES = {"float32": 1e-5, "float64": 1e-5, "bfloat16": 2.0**-7}
 
 
