@@ -29,5 +29,4 @@ def get_config():
   config.batch_size = 250
   config.epochs = 60
   config.compute_dtype = "bfloat16"
-  config.jit_compile = "off"  # XLA's bfloat16 products are slower on a CPU
   return config

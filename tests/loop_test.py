@@ -137,30 +137,34 @@ def test_the_loop_stops_at_the_step_that_is_not_finite(jit, value):
   assert (done, good) == (at + 1, False)
 
 
-def stack(device, *specs):
-  return types.SimpleNamespace(device=device,
+def stack(device, *specs, dtype=tf.float32):
+  return types.SimpleNamespace(device=device, compute_dtype=dtype,
                                layers=[types.SimpleNamespace(spec=spec) for spec in specs])
 
 
 CPU, CPU1, GPU = "/device:CPU:0", "/device:CPU:1", "/device:GPU:0"
 DENSE, CONV, TRANSPOSED = tfae.Dense(3), tfae.Conv2D(2, 3), tfae.Conv2DTranspose(2, 3)
+HALF = {"dtype": tf.bfloat16}
 
 
-@pytest.mark.parametrize("mode, encoder, decoder, data, expected", [
-    ("auto", stack(CPU, DENSE), stack(CPU, DENSE), CPU, True),
-    ("auto", stack(CPU, CONV), stack(CPU, DENSE), CPU, False),
-    ("auto", stack(CPU, DENSE), stack(CPU, TRANSPOSED), CPU, False),
-    ("auto", stack(GPU, CONV), stack(GPU, TRANSPOSED), GPU, True),
-    ("auto", stack(CPU, DENSE), stack(CPU1, DENSE), CPU, False),
-    ("auto", stack(GPU, DENSE), stack(GPU, DENSE), CPU, False),
-    ("on", stack(CPU, CONV), stack(CPU, CONV), CPU, True),
-    ("off", stack(CPU, DENSE), stack(CPU, DENSE), CPU, False),
-    ("off", stack(CPU, DENSE), stack(CPU1, DENSE), CPU, False),
+@pytest.mark.parametrize("mode, encoder, decoder, data, expected, why", [
+    ("auto", stack(CPU, DENSE), stack(CPU, DENSE), CPU, True, "no convolution and no bfloat16"),
+    ("auto", stack(CPU, CONV), stack(CPU, DENSE), CPU, False, "convolutions on a CPU"),
+    ("auto", stack(CPU, DENSE), stack(CPU, TRANSPOSED), CPU, False, "convolutions on a CPU"),
+    ("auto", stack(CPU, DENSE, **HALF), stack(CPU, DENSE, **HALF), CPU, False, "bfloat16"),
+    ("auto", stack(GPU, DENSE, **HALF), stack(GPU, DENSE, **HALF), GPU, True, "accelerator"),
+    ("auto", stack(GPU, CONV), stack(GPU, TRANSPOSED), GPU, True, "accelerator"),
+    ("auto", stack(CPU, DENSE), stack(CPU1, DENSE), CPU, False, "different devices"),
+    ("auto", stack(GPU, DENSE), stack(GPU, DENSE), CPU, False, "different devices"),
+    ("on", stack(CPU, CONV), stack(CPU, CONV), CPU, True, "as asked for"),
+    ("off", stack(CPU, DENSE), stack(CPU, DENSE), CPU, False, "as asked for"),
+    ("off", stack(CPU, DENSE), stack(CPU1, DENSE), CPU, False, "as asked for"),
 ])
-def test_auto_compiles_dense_stacks_on_one_device_and_no_convolution_on_a_cpu(
-    mode, encoder, decoder, data, expected):
+def test_auto_compiles_where_it_is_faster_and_says_why(
+    mode, encoder, decoder, data, expected, why):
   model = types.SimpleNamespace(encoder=encoder, decoder=decoder)
-  assert choose_jit(mode, model, data) is expected
+  jit, reason = choose_jit(mode, model, data)
+  assert jit is expected and why in reason
 
 
 def test_jit_on_with_two_devices_is_an_error_that_names_them():

@@ -218,3 +218,12 @@ def test_the_batch_may_be_unknown_when_the_graph_is_made(name):
                     input_signature=[tf.TensorSpec((None, 5, 4, 2), tf.float64)])
   x = tf.constant(normal(3, 5, 4, 2))
   np.testing.assert_allclose(run(x), function(x), atol=1e-12)
+
+
+@pytest.mark.parametrize("jit", [True, False])
+@pytest.mark.parametrize("shape", [(), (1,), (7, 37), (1009,), (784, 512), (4, 4, 1, 16)])
+def test_the_sum_of_squares_is_numpy_s_with_and_without_xla(jit, shape):
+  x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+  found = tf.function(ops.sum_of_squares, jit_compile=jit, autograph=False)(tf.constant(x))
+  assert found.shape == ()
+  np.testing.assert_allclose(found, np.sum(x.astype(np.float64) ** 2), rtol=1e-6)

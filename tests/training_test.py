@@ -1,6 +1,7 @@
 """tfae.training: a run from its first step to its result, and the ways in which it stops."""
 
 import json
+import logging
 import pathlib
 import sys
 import threading
@@ -167,6 +168,14 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_float32(tmp_path):
   for key in full:
     np.testing.assert_allclose(half[key], full[key], atol=0.05)
   assert any(not np.array_equal(half[key], full[key]) for key in full)
+
+
+def test_the_log_says_whether_xla_is_on_and_why(tmp_path, caplog):
+  with caplog.at_level(logging.INFO, "tfae"):
+    training.train(runs.experiment(jit_compile="auto", steps=1), tmp_path / "a", data=DATA)
+    training.train(runs.experiment(steps=1), tmp_path / "b", data=DATA)
+  assert "XLA is on (jit_compile='auto': no convolution and no bfloat16)." in caplog.messages
+  assert "XLA is off (jit_compile='off': as asked for)." in caplog.messages
 
 
 # What is not finite

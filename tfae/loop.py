@@ -12,10 +12,11 @@ LAST = ("loss", "gradient_norm", "learning_rate")
 
 
 def choose_jit(mode, model, data_device):
-  """Returns whether to compile with XLA.
+  """Returns (whether to compile with XLA, why).
 
-  'auto': where all components share a device and, on a CPU, no layer is a convolution: XLA's CPU
-  convolutions are several times slower than oneDNN's, its dense layers faster.
+  'auto' is what benchmarks/train_throughput.py showed: on for float32 and float64 dense stacks,
+  off on a CPU for convolutions and for bfloat16, where oneDNN is several times, or a quarter,
+  faster; off where components are on different devices. The reason is a phrase for the log.
 
   Raises:
     InputError: 'on' with more than one device.
@@ -25,10 +26,16 @@ def choose_jit(mode, model, data_device):
     raise InputError(f"jit_compile='on': XLA compiles for one device, the placement has "
                      f"{sorted(devices)}. Use one device, or jit_compile='auto' or 'off'.")
   if mode != "auto":
-    return mode == "on"
-  convolution = any(isinstance(layer.spec, Conv2D)
-                    for stack in (model.encoder, model.decoder) for layer in stack.layers)
-  return len(devices) == 1 and not (convolution and "CPU" in data_device)
+    return mode == "on", "as asked for"
+  stacks = model.encoder, model.decoder
+  if len(devices) > 1:
+    return False, "the components are on different devices"
+  if "CPU" in data_device:
+    if any(isinstance(layer.spec, Conv2D) for stack in stacks for layer in stack.layers):
+      return False, "convolutions on a CPU"
+    if any(stack.compute_dtype == tf.bfloat16 for stack in stacks):
+      return False, "bfloat16 on a CPU"
+  return True, "no convolution and no bfloat16" if "CPU" in data_device else "one accelerator"
 
 
 class Loop(tf.Module):

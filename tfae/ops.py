@@ -5,6 +5,7 @@ All take any batch size, known or not, and float32, float64 or bfloat16. Images 
 """
 
 import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
 
 _FUNCTIONS = {
     "linear": tf.identity,
@@ -29,6 +30,25 @@ def activate(x, name):
 def dense(x, kernel, transpose_kernel=False):
   """Returns x W, or x W^T: `[batch, n]` to `[batch, m]`."""
   return tf.matmul(x, kernel, transpose_b=transpose_kernel)
+
+
+def xla_on_cpu(x):
+  """Returns whether XLA compiles, for a CPU, the graph in which the tensor x is being built."""
+  return (not tf.executing_eagerly() and "CPU" in x.device
+          and control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
+
+
+def sum_of_squares(x):
+  """Returns the sum over all elements, a scalar of x's dtype."""
+  if not xla_on_cpu(x):
+    return 2 * tf.nn.l2_loss(x)
+  # XLA stores the squares, and then adds them up one after the other. A sum of slices is fused
+  # with the square, and works on vectors.
+  x = tf.square(tf.reshape(x, [-1]))
+  while x.shape[0] > 1:
+    parts = next((n for n in range(16, 1, -1) if x.shape[0] % n == 0), x.shape[0])
+    x = tf.add_n(tf.split(x, parts)) if parts <= 16 else tf.reduce_sum(x, keepdims=True)
+  return x[0]
 
 
 def conv2d(x, kernel, stride, padding):

@@ -10,6 +10,7 @@ import math
 
 import tensorflow as tf
 
+from tfae import ops
 from tfae.errors import InputError, check_int
 from tfae.specs import optimizers as specs
 
@@ -161,13 +162,13 @@ def _make_slots(variable, names):
 
 def _global_norm(groups):
   widest = tf.float64 if any(dtype == tf.float64 for _, dtype in groups) else tf.float32
-  halves = []
+  parts = []
   for (device, _), members in groups.items():
     with tf.device(device):
-      half = tf.add_n([tf.nn.l2_loss(gradient) for _, _, gradient in members])
-      halves.append(tf.cast(half, widest))
+      part = tf.add_n([ops.sum_of_squares(gradient) for _, _, gradient in members])
+      parts.append(tf.cast(part, widest))
   with tf.device(next(iter(groups))[0]):
-    return tf.sqrt(2 * tf.add_n(halves))
+    return tf.sqrt(tf.add_n(parts))
 
 
 def _clip_scale(norm, clip_norm, dtype):

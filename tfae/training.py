@@ -89,7 +89,7 @@ class Run:
   Attributes:
     step: int, steps taken so far.
     total_steps: int, where the run ends.
-    jit: whether the steps are compiled with XLA.
+    jit: whether the steps are compiled with XLA; jit_reason: why, in words.
     model, loop, batches, updater: see their classes.
   """
 
@@ -115,7 +115,7 @@ class Run:
                            device=data_device)
     self.total_steps = experiment.steps or experiment.epochs * self.batches.steps_per_epoch
     self.updater = Updater(experiment.optimizer, model.trainable, self.total_steps)
-    self.jit = choose_jit(experiment.jit_compile, model, data_device)
+    self.jit, self.jit_reason = choose_jit(experiment.jit_compile, model, data_device)
     self.loop = Loop(model, self.batches, self.updater, seed=experiment.seed, jit=self.jit,
                      steps_per_loop=min(experiment.steps_per_loop, self.batches.steps_per_epoch))
     self._evaluate = Evaluator(model)
@@ -152,6 +152,8 @@ class Run:
     Raises:
       NotFiniteError: the checkpoint before it stays the newest.
     """
+    _LOG.info("XLA is %s (jit_compile=%r: %s).", "on" if self.jit else "off",
+              self._experiment.jit_compile, self.jit_reason)
     log = metrics.MetricsLog(self._workdir, step=self.step,
                              tensorboard=self._experiment.logging.tensorboard)
     bar = metrics.Progress(self.total_steps, self.step)
