@@ -32,7 +32,7 @@ setup(
     ],
     extras_require={
         "test": ["pytest", "hypothesis"],
-        "bench": ["keras"],
+        "bench": ["keras", "torch", "jax", "onnxruntime", "tf2onnx"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],
     },
     entry_points={"console_scripts": [

@@ -1,151 +1,168 @@
-"""Training throughput: tfae beside its peers; same model, batch, data and machine, in one run.
+"""Training throughput: tfae beside its peers; same model, weights, batches and machine, in one run.
 
-    python benchmarks/train_throughput.py [--systems=S04:100,S04:500,S05:100] [--rounds=5]
+    python benchmarks/train_throughput.py [--workloads=S04:100,S04:500,S05:100] [--rounds=5]
+    python benchmarks/train_throughput.py --quick --contenders=tfae,JAX    # does it run?
 
-Rounds are interleaved, so that a machine that slows down slows every contender. Printed for each:
-images a second (median over rounds), its ratio to tfae round by round (median, lowest, highest),
-and the loss after the last step, so that nobody is fast by doing less. The peers: the same graph
-called once a step from Python, and Keras fit (16 and 64 steps an execution, jit on and off). Keras
-draws other first weights and another order, so its loss agrees in size, not in digits.
+Every contender is a process of its own (benchmarks/contenders/), all are asked in turn for the
+same number of steps, round by round, so that a machine that slows down slows every one. The first
+round finds the fastest variant of each peer; the others end there. Shown are medians over the
+rounds that follow, and ratios to the first row, tfae, round by round. In the end each hands over
+its weights, and one numpy program computes their loss on the same test images: nobody is fast by
+doing less. The floor is max(operations / peak, bytes / bandwidth), both measured between rounds.
 """
 
 import argparse
-import dataclasses
-import importlib.util
-import math
-import os
 import pathlib
 import statistics
-import time
+import subprocess
+import sys
+import tempfile
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import judge
+import machine
+import workloads
+from contest import Contest, Row, spread, table
+from worker import Failed, Worker
 
-import keras
-import numpy as np
-import tensorflow as tf
-
-from tfae.data import datasets
-from tfae.experiment import from_config
-from tfae.training import prepare
-
-CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
-SYSTEMS = {"S04": "mnist_tied_dense.py", "S05": "mnist_tied_conv.py"}
+WARM_UP = 64  # steps before the first round: tracing, compiling, first touch
+AGREE = 1e-3  # largest relative difference of losses that is not marked
 
 
-class TiedDense(keras.Model):
-  """S04 as a Keras user would write it."""
-
-  def __init__(self, normal):
-    super().__init__()
-    sizes = (784, 512, 256, 128, 64)
-    self.kernels = [self.add_weight(shape=pair, initializer=normal)
-                    for pair in zip(sizes, sizes[1:])]
-
-  def call(self, x):
-    shape = tf.shape(x)
-    x = tf.reshape(x, [-1, 784])
-    for kernel in self.kernels:
-      x = tf.nn.relu(x @ kernel)
-    for kernel in reversed(self.kernels):
-      x = tf.nn.relu(tf.matmul(x, kernel, transpose_b=True))
-    return tf.reshape(x, shape)
-
-
-class TiedConv(keras.Model):
-  """S05 as a Keras user would write it."""
-
-  def __init__(self, normal):
-    super().__init__()
-    self.kernels = [self.add_weight(shape=(4, 4, n, 16), initializer=normal) for n in (1, 16, 16)]
-
-  def call(self, x):
-    shapes = []
-    for kernel in self.kernels:
-      shapes.append(tf.shape(x))
-      x = tf.nn.relu(tf.nn.conv2d(x, kernel, 2, "SAME"))
-    for kernel, shape in zip(reversed(self.kernels), reversed(shapes)):
-      x = tf.nn.relu(tf.nn.conv2d_transpose(x, kernel, shape, 2))
-    return x
-
-
-def tfae_run(experiment, data, jit, loop):
-  """Returns steps -> loss, that trains for so many steps in loops of `loop`."""
-  run = prepare(dataclasses.replace(experiment, jit_compile=jit, steps_per_loop=loop), data)
-
-  def train(steps):
-    end = run.step + steps
-    while run.step < end:
-      left = run.batches.steps_per_epoch - run.step % run.batches.steps_per_epoch
-      done, _ = run.loop.run(run.step, min(loop, left, end - run.step))
-      run.step += done
-    return float(run.loop.last.numpy()[0])
-  return train
-
-
-def keras_run(system, images, batch, steps_per_execution, jit):
-  """Returns steps -> loss through Keras fit."""
-  model = {"S04": TiedDense, "S05": TiedConv}[system](keras.initializers.RandomNormal(0, 0.02))
-  model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="mse", jit_compile=jit,
-                steps_per_execution=steps_per_execution)
-  x = images.astype(np.float32) / 255
-  x -= x.mean(axis=0)
-
-  def train(steps):
-    loss = None
-    while steps > 0:
-      part = x[:min(steps * batch, len(x))]
-      loss = model.fit(part, part, batch_size=batch, epochs=1, verbose=0).history["loss"][-1]
-      steps -= math.ceil(len(part) / batch)
-    return loss
-  return train
-
-
-def contenders(system, batch, data):
-  """Returns {name: steps -> loss}."""
-  spec = importlib.util.spec_from_file_location(system, CONFIGS / SYSTEMS[system])
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  experiment = dataclasses.replace(from_config(module.get_config()), batch_size=batch)
-  bfloat16 = dataclasses.replace(experiment, compute_dtype="bfloat16")
-  rows = {"tfae": tfae_run(experiment, data, "auto", 100),
-          "tfae, other jit": tfae_run(experiment, data, "off" if system == "S04" else "on", 100),
-          "tfae, bfloat16, no jit": tfae_run(bfloat16, data, "off", 100),
-          "a call a step": tfae_run(experiment, data, "off", 1)}
-  for steps, jit in ((16, False), (64, False), (64, True)):
-    if system == "S04" or not jit:
-      name = f"Keras fit, {steps} steps an execution" + (", jit" if jit else "")
-      rows[name] = keras_run(system, data.train.images, batch, steps, jit)
+def contenders(system):
+  """Returns the rows of a system; the first is what the others are compared with."""
+  def row(family, variant, module, needs=None, keep=False, **options):
+    name = f"{family}, {variant}" if variant else family
+    return Row(name, name if keep else family, needs or module, f"contenders.{module}", options)
+  other = "off" if system == "S04" else "on"
+  rows = [
+      row("tfae", "", "tfae"),
+      row("tfae", "log and checkpoints", "tfae", keep=True, whole=True),
+      row("tfae", f"XLA {other}", "tfae", keep=True, jit_compile=other),
+      row("tfae", "bfloat16", "tfae", keep=True, compute_dtype="bfloat16"),
+      row("tfae", "bfloat16, XLA off", "tfae", keep=True, compute_dtype="bfloat16",
+          jit_compile="off")]
+  for each, label in ((1, "1 step"), (16, "16 steps"), (64, "64 steps"), (0, "all steps")):
+    rows.append(row("Keras fit", f"{label} an execution", "keras", steps_per_execution=each,
+                    jit=False))
+  rows += [
+      row("Keras fit", "64 steps an execution, tf.data", "keras", steps_per_execution=64,
+          jit=False, dataset=True),
+      row("Keras fit", "1 step an execution, XLA", "keras", steps_per_execution=1, jit=True),
+      row("Keras fit", "16 steps an execution, XLA", "keras", steps_per_execution=16, jit=True)]
+  formats = {"": False} if system == "S04" else {"": False, ", channels last": True}
+  for suffix, last in formats.items():
+    for adam in ("fused", "foreach"):
+      rows.append(row("PyTorch eager", f"{adam} Adam{suffix}", "torch", adam=adam,
+                      channels_last=last))
+    rows.append(row("torch.compile", f"forward and backward, fused Adam{suffix}", "torch",
+                    mode="compile", channels_last=last))
+    rows.append(row("torch.compile", f"whole step{suffix}", "torch", mode="whole",
+                    adam=None, channels_last=last))
+  models = {"": None} if system == "S04" else {"": None, " of patches": "patches"}
+  for suffix, model in models.items():
+    rows.append(row("JAX", f"jit{suffix}", "jax", model=model))
+    rows.append(row("JAX", f"scan of 64 steps{suffix}", "jax", model=model, scan=64))
   return rows
+
+
+def measure(workload, rows, rounds, steps, folder):
+  """Returns what happened, as a dict.
+
+  'rates': {row name: images/s of each round, [] if it ended after the first round}, 'screened':
+  {row name: images/s of the first round}, 'peaks': of `machine`, best of all rounds, 'losses',
+  'steps': taken by those that stayed, 'absent', 'versions', 'idle': see `Contest`.
+  """
+  total = WARM_UP + (rounds + 1) * steps
+  subprocess.run([sys.executable, workloads.__file__, workload.name, folder, str(total)],
+                 check=True)
+  say = lambda line: print(f"  {line}", file=sys.stderr, flush=True)
+  prober = Worker("machine", pathlib.Path(folder) / "log-machine.txt")
+  peaks = prober.ask("peaks")
+  contest = Contest(rows, folder, [workload.name, str(folder)],
+                    lambda worker: worker.ask("train", WARM_UP), say)
+
+  def rate(worker):
+    seconds, timed = worker.ask("train", steps)
+    return timed * workload.batch / seconds
+
+  try:
+    screened = contest.round(rate, 0)
+    for name, value in screened.items():
+      say(f"{name}: {value:,.0f} images/s in the first round")
+    contest.keep_the_best(screened)
+    rates = {name: [] for name in screened}
+    for number in range(rounds):
+      say(f"round {number + 1} of {rounds}")
+      for name, value in contest.round(rate, number).items():
+        rates[name].append(value)
+      peaks = {name: max(value, peaks[name]) for name, value in prober.ask("peaks").items()}
+    losses = {}
+    (images,) = workloads.load(folder, "judged")
+    for name, worker in contest.workers.items():
+      path = pathlib.Path(folder) / "judged.npz"
+      worker.ask("save", str(path))
+      losses[name] = judge.loss(workload.system, workloads.load_weights(path), images)
+  finally:
+    contest.close()
+    prober.close()
+  return {"rates": rates, "screened": screened, "peaks": peaks, "losses": losses, "steps": total,
+          "absent": contest.absent, "versions": contest.versions, "idle": contest.idle}
+
+
+HEADER = ["contender", "images/s", "tfae is faster by (lowest to highest)", "of the floor",
+          "floor / it", "loss", "loss to tfae's"]
+
+
+def lines(workload, rows, found):
+  """Returns the cells of the table, as lists of strings."""
+  result = []
+  own, peaks = rows[0].name, found["peaks"]
+  for row in rows:
+    if row.name in found["absent"]:
+      result.append([row.name, found["absent"][row.name].splitlines()[-1]] + [""] * 5)
+      continue
+    values = found["rates"][row.name]
+    if not values:
+      continue
+    median = statistics.median(values)
+    flops = peaks[row.options.get("compute_dtype", "float32")]
+    limit = workload.batch / workloads.floor(workload, flops, peaks["bytes"])
+    ratios = [ours / value for ours, value in zip(found["rates"][own], values)]
+    difference = found["losses"][row.name] / found["losses"][own] - 1
+    mark = "" if abs(difference) <= AGREE else " (!)"
+    result.append([row.name, f"{median:,.0f}", spread(ratios), f"{median / limit:.2f}",
+                   f"{limit / median:.2f}", f"{found['losses'][row.name]:.6f}",
+                   f"{difference:+.1e}{mark}"])
+  return result
 
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-  parser.add_argument("--systems", default="S04:100,S04:500,S05:100")
-  parser.add_argument("--rounds", type=int, default=5)
-  parser.add_argument("--steps", type=int, default=200, help="steps a round at batch 100")
+  parser.add_argument("--workloads", default=",".join(workloads.WORKLOADS))
+  parser.add_argument("--contenders", default="",
+                      help="beginnings of names, such as tfae,JAX; the first row is always there")
+  parser.add_argument("--rounds", type=int, default=5, help="after the one that finds the best")
+  parser.add_argument("--quick", action="store_true", help="short rounds: no figures to keep")
   args = parser.parse_args()
-  data = datasets.load("mnist")
-  print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {os.cpu_count()} cores")
-  for entry in args.systems.split(","):
-    system, batch = entry.split(":")
-    batch = int(batch)
-    steps = max(20, args.steps * 100 // batch)
-    rows = contenders(system, batch, data)
-    rates, losses = {name: [] for name in rows}, {}
-    for train in rows.values():
-      train(128)  # tracing, compiling, first touch
-    for _ in range(args.rounds):
-      for name, train in rows.items():
-        began = time.perf_counter()
-        losses[name] = train(steps)
-        rates[name].append(steps * batch / (time.perf_counter() - began))
-    print(f"\n{system}, batch {batch}, {args.rounds} rounds of {steps} steps")
-    print(f"{'contender':36} {'images/s':>9} {'to tfae':>8} {'lowest':>7} {'highest':>7} {'loss':>8}")
-    for name, values in rates.items():
-      ratios = [value / own for value, own in zip(values, rates["tfae"])]
-      print(f"{name:36} {statistics.median(values):9,.0f} {statistics.median(ratios):8.2f} "
-            f"{min(ratios):7.2f} {max(ratios):7.2f} {losses[name]:8.5f}")
+  wanted = tuple(args.contenders.split(","))
+  print(machine.kind())
+  for name in args.workloads.split(","):
+    workload = workloads.WORKLOADS[name]
+    rows = contenders(workload.system)
+    rows = rows[:1] + [row for row in rows[1:] if row.name.startswith(wanted)]
+    steps = 64 if args.quick else workload.steps
+    with tempfile.TemporaryDirectory() as folder:
+      found = measure(workload, rows, args.rounds, steps, folder)
+    peaks = found["peaks"]
+    print(f"\n{workload.system}, batch {workload.batch}: {args.rounds} rounds of {steps} steps, "
+          f"loss after {found['steps']} steps; peak {peaks['float32'] / 1e9:.0f} GFLOP/s float32, "
+          f"{peaks['bfloat16'] / 1e9:.0f} bfloat16, {peaks['bytes'] / 1e9:.1f} GB/s; an idle "
+          f"contender used at most {found['idle']:.1%} of a core")
+    print(table(HEADER, lines(workload, rows, found)), flush=True)
 
 
 if __name__ == "__main__":
-  main()
+  try:
+    main()
+  except Failed as error:
+    sys.exit(f"train_throughput: {error}")

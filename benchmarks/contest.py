@@ -1,0 +1,114 @@
+"""Interleaved rounds of contenders in processes of their own, and the tables of what they gave."""
+
+import dataclasses
+import importlib.util
+import pathlib
+import statistics
+import time
+
+from worker import Failed, Worker
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """One way to do the work.
+
+  name: in the table.
+  family: of variants of one thing: only its fastest goes on after the first round.
+  needs: the package without which it is not installed.
+  module, options: see `worker.Worker`.
+  """
+  name: str
+  family: str
+  needs: str
+  module: str
+  options: dict = dataclasses.field(default_factory=dict)
+
+
+class Contest:
+  """Contenders that live side by side and work one at a time.
+
+  Attributes:
+    workers: {row name: Worker} of those that are still in.
+    absent: {row name: why it is not there}.
+    versions: {package: version} of all that are, or were, there.
+    idle: the largest share of one core that a contender used while it was not asked.
+  """
+
+  def __init__(self, rows, folder, arguments, start, say=print):
+    """Starts the contenders one after the other.
+
+    Args:
+      rows: list of `Row`.
+      folder: for what their processes print.
+      arguments: of every contender's constructor.
+      start: function of a Worker: what each does before it is timed.
+      say: function of a line of progress.
+    """
+    self.rows, self._say = {row.name: row for row in rows}, say
+    self.workers, self.absent, self.versions, self.idle = {}, {}, {}, 0.0
+    for row in rows:
+      if importlib.util.find_spec(row.needs) is None:
+        self.absent[row.name] = "not installed"
+        continue
+      began = time.perf_counter()
+      worker = Worker(row.module, pathlib.Path(folder) / f"log-{len(self.workers)}.txt",
+                      *arguments, **row.options)
+      try:
+        self.versions.update(worker.ask("versions"))
+        start(worker)
+      except Failed as error:
+        self.absent[row.name] = f"failed: {error}"
+        say(f"{row.name}: {self.absent[row.name]}")
+        continue
+      self.workers[row.name] = worker
+      say(f"{row.name}: ready after {time.perf_counter() - began:.1f} s")
+
+  def round(self, ask, number):
+    """Returns {row name: ask(worker)} of all that are in; each round begins with another one."""
+    names = list(self.workers)
+    first = number % len(names)
+    result = {}
+    for name in names[first:] + names[:first]:
+      others = {other: self.workers[other].cpu_seconds() for other in names if other != name}
+      began = time.perf_counter()
+      result[name] = ask(self.workers[name])
+      seconds = time.perf_counter() - began
+      used = [self.workers[other].cpu_seconds() - before for other, before in others.items()]
+      self.idle = max([self.idle, *(cpu / seconds for cpu in used)])
+    return result
+
+  def keep_the_best(self, rates):
+    """Ends all but the fastest of each family; `rates` are {row name: higher is better}."""
+    for name in set(self.workers) - best_of_families(self.rows.values(), rates):
+      self.workers.pop(name).close()
+
+  def close(self):
+    """Ends all processes."""
+    for worker in self.workers.values():
+      worker.close()
+
+
+def best_of_families(rows, rates):
+  """Returns the names of the fastest row of each family, of those that have a rate."""
+  best = {}
+  for row in rows:
+    if row.name in rates and rates[row.name] > rates.get(best.get(row.family), 0):
+      best[row.family] = row.name
+  return set(best.values())
+
+
+def spread(values):
+  """Returns 'median (lowest to highest)' of ratios."""
+  return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def table(header, rows, markdown=False):
+  """Returns a table as text: cells are strings, the first column is left-justified."""
+  if markdown:
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+  widths = [max(map(len, column)) for column in zip(header, *rows)]
+  return "\n".join("  ".join(cell.rjust(width) if i else cell.ljust(width)
+                             for i, (cell, width) in enumerate(zip(line, widths)))
+                   for line in [header, *rows])

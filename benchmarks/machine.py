@@ -1,0 +1,51 @@
+"""What the machine can do: peak of matrix products, memory bandwidth, kind of CPU."""
+
+import os
+import pathlib
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+SIZE = 4096
+_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16")
+
+
+class Contender:
+  """Measures with TensorFlow, in a process of its own like every contender."""
+
+  def __init__(self):
+    import tensorflow as tf
+    self._tf = tf
+    self.versions = {}
+    self._matrix = tf.random.stateless_uniform([SIZE, SIZE], (1, 2))
+    self._half = tf.cast(self._matrix, tf.bfloat16)
+    self._vector = tf.random.stateless_uniform([2**26], (1, 2))
+
+  def peaks(self):
+    """Returns {'float32', 'bfloat16': FLOP/s of a 4096^3 product, 'bytes': bytes/s of a + b}.
+
+    The sum of two vectors of 256 MiB reads two and writes one.
+    """
+    tf = self._tf
+    product = 2 * SIZE**3
+    return {"float32": product / _seconds(lambda: tf.matmul(self._matrix, self._matrix)),
+            "bfloat16": product / _seconds(lambda: tf.matmul(self._half, self._half)),
+            "bytes": 12 * 2**26 / _seconds(lambda: self._vector + self._vector)}
+
+
+def _seconds(work):
+  best = float("inf")
+  for _ in range(3):
+    began = time.perf_counter()
+    work()
+    best = min(best, time.perf_counter() - began)
+  return best
+
+
+def kind():
+  """Returns the kind of machine in words: cores, model, and what its vector units know."""
+  fields = dict(map(str.strip, line.split(":", 1)) for line in
+                pathlib.Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
+  flags = [flag for flag in _FLAGS if flag in fields.get("flags", "").split()]
+  return (f"{len(os.sched_getaffinity(0))} cores, {fields.get('model name', 'unknown')}, "
+          f"{' '.join(flags)}")
