@@ -1,8 +1,10 @@
 """Interleaved rounds of contenders in processes of their own, and the tables of what they gave."""
 
+import concurrent.futures
 import dataclasses
 import importlib.util
 import pathlib
+import re
 import statistics
 import time
 
@@ -35,34 +37,41 @@ class Contest:
     idle: the largest share of one core that a contender used while it was not asked.
   """
 
-  def __init__(self, rows, folder, arguments, start, say=print):
-    """Starts the contenders one after the other.
+  def __init__(self, rows, folder, arguments, start, *, at_once=1, say=print):
+    """Starts the contenders.
 
     Args:
       rows: list of `Row`.
       folder: for what their processes print.
       arguments: of every contender's constructor.
-      start: function of a Worker: what each does before it is timed.
+      start: function (row name, Worker): what each does before it is timed.
+      at_once: how many may start at a time.
       say: function of a line of progress.
     """
     self.rows, self._say = {row.name: row for row in rows}, say
     self.workers, self.absent, self.versions, self.idle = {}, {}, {}, 0.0
+    present = []
     for row in rows:
       if importlib.util.find_spec(row.needs) is None:
         self.absent[row.name] = "not installed"
-        continue
-      began = time.perf_counter()
-      worker = Worker(row.module, pathlib.Path(folder) / f"log-{len(self.workers)}.txt",
-                      *arguments, **row.options)
-      try:
-        self.versions.update(worker.ask("versions"))
-        start(worker)
-      except Failed as error:
-        self.absent[row.name] = f"failed: {error}"
-        say(f"{row.name}: {self.absent[row.name]}")
-        continue
-      self.workers[row.name] = worker
-      say(f"{row.name}: ready after {time.perf_counter() - began:.1f} s")
+      else:
+        present.append(row)
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+      list(pool.map(lambda row: self._start(row, pathlib.Path(folder), arguments, start), present))
+    self.workers = {row.name: self.workers[row.name] for row in rows if row.name in self.workers}
+
+  def _start(self, row, folder, arguments, start):
+    began = time.perf_counter()
+    worker = Worker(row.module, folder / f"{slug(row.name)}.log", *arguments, **row.options)
+    try:
+      self.versions.update(worker.ask("versions"))
+      start(row.name, worker)
+    except Failed as error:
+      self.absent[row.name] = f"failed: {error}"
+      self._say(f"{row.name}: {self.absent[row.name]}")
+      return
+    self.workers[row.name] = worker
+    self._say(f"{row.name}: ready after {time.perf_counter() - began:.1f} s")
 
   def round(self, ask, number):
     """Returns {row name: ask(worker)} of all that are in; each round begins with another one."""
@@ -79,8 +88,9 @@ class Contest:
     return result
 
   def keep_the_best(self, rates):
-    """Ends all but the fastest of each family; `rates` are {row name: higher is better}."""
-    for name in set(self.workers) - best_of_families(self.rows.values(), rates):
+    """Ends all but the first row and the fastest of each family by {row name: rate}."""
+    best = best_of_families(self.rows.values(), rates) | {next(iter(self.rows))}
+    for name in set(self.workers) - best:
       self.workers.pop(name).close()
 
   def close(self):
@@ -96,6 +106,11 @@ def best_of_families(rows, rates):
     if row.name in rates and rates[row.name] > rates.get(best.get(row.family), 0):
       best[row.family] = row.name
   return set(best.values())
+
+
+def slug(name):
+  """Returns a name as part of a file name."""
+  return re.sub(r"\W+", "-", name)
 
 
 def spread(values):

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import subprocess
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -49,3 +50,14 @@ def kind():
   flags = [flag for flag in _FLAGS if flag in fields.get("flags", "").split()]
   return (f"{len(os.sched_getaffinity(0))} cores, {fields.get('model name', 'unknown')}, "
           f"{' '.join(flags)}")
+
+
+def provenance(versions, command):
+  """Returns a line: commit, versions, kind of machine and the command that made a table."""
+  git = lambda *words: subprocess.run(["git", *words], cwd=pathlib.Path(__file__).parent, text=True,
+                                      capture_output=True, check=False).stdout.strip()
+  commit = git("rev-parse", "--short", "HEAD") or "unknown"
+  if git("status", "--porcelain", "--untracked-files=no"):
+    commit += " with changes"
+  packages = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+  return f"Commit {commit}; {packages}; {kind()}; `python {command}`."

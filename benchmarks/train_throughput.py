@@ -4,15 +4,18 @@
     python benchmarks/train_throughput.py --quick --contenders=tfae,JAX    # does it run?
 
 Every contender is a process of its own (benchmarks/contenders/), all are asked in turn for the
-same number of steps, round by round, so that a machine that slows down slows every one. The first
-round finds the fastest variant of each peer; the others end there. Shown are medians over the
-rounds that follow, and ratios to the first row, tfae, round by round. In the end each hands over
-its weights, and one numpy program computes their loss on the same test images: nobody is fast by
-doing less. The floor is max(operations / peak, bytes / bandwidth), both measured between rounds.
+same number of steps, round by round, so that a machine that slows down slows every one. A first,
+shorter round finds the fastest variant of each peer; the others end there. Shown are medians over
+the rounds that follow, and ratios to the first row, tfae, round by round. After 64 steps and in
+the end each hands over its weights, and one numpy program computes their loss on the same test
+images: nobody is fast by doing less. After 64 steps equal work agrees to 1e-3; rounding makes it
+drift apart later. The floor is max(operations / peak, bytes / bandwidth), measured in the same run.
 """
 
 import argparse
+import os
 import pathlib
+import shlex
 import statistics
 import subprocess
 import sys
@@ -21,45 +24,50 @@ import tempfile
 import judge
 import machine
 import workloads
-from contest import Contest, Row, spread, table
+from contest import Contest, Row, slug, spread, table
 from worker import Failed, Worker
 
 WARM_UP = 64  # steps before the first round: tracing, compiling, first touch
-AGREE = 1e-3  # largest relative difference of losses that is not marked
+# Largest relative difference of losses that is not marked, early and in the end; the first is for
+# float32 only.
+AGREE_EARLY, AGREE = 1e-3, 2e-2
 
 
 def contenders(system):
   """Returns the rows of a system; the first is what the others are compared with."""
-  def row(family, variant, module, needs=None, keep=False, **options):
+  def row(family, variant, module, keep=False, **options):
     name = f"{family}, {variant}" if variant else family
-    return Row(name, name if keep else family, needs or module, f"contenders.{module}", options)
-  other = "off" if system == "S04" else "on"
+    needs = "tensorflow" if module == "tfae" else module  # the checkout's own tfae is meant
+    return Row(name, name if keep else family, needs, f"contenders.{module}", options)
+
+  dense = system == "S04"
   rows = [
       row("tfae", "", "tfae"),
       row("tfae", "log and checkpoints", "tfae", keep=True, whole=True),
-      row("tfae", f"XLA {other}", "tfae", keep=True, jit_compile=other),
-      row("tfae", "bfloat16", "tfae", keep=True, compute_dtype="bfloat16"),
-      row("tfae", "bfloat16, XLA off", "tfae", keep=True, compute_dtype="bfloat16",
-          jit_compile="off")]
-  for each, label in ((1, "1 step"), (16, "16 steps"), (64, "64 steps"), (0, "all steps")):
-    rows.append(row("Keras fit", f"{label} an execution", "keras", steps_per_execution=each,
-                    jit=False))
-  rows += [
-      row("Keras fit", "64 steps an execution, tf.data", "keras", steps_per_execution=64,
-          jit=False, dataset=True),
-      row("Keras fit", "1 step an execution, XLA", "keras", steps_per_execution=1, jit=True),
-      row("Keras fit", "16 steps an execution, XLA", "keras", steps_per_execution=16, jit=True)]
-  formats = {"": False} if system == "S04" else {"": False, ", channels last": True}
-  for suffix, last in formats.items():
+      row("tfae", "XLA off" if dense else "XLA on", "tfae", keep=dense,
+          jit_compile="off" if dense else "on"),
+      row("tfae", "bfloat16", "tfae", keep=True, compute_dtype="bfloat16")]
+  if dense:
+    rows.append(row("tfae", "bfloat16, XLA off", "tfae", keep=True, compute_dtype="bfloat16",
+                    jit_compile="off"))
+  for jit in (False, True):
+    # XLA's convolutions are so slow on a CPU that one such row is enough.
+    for each in (1, 16, 64, 0) if dense or not jit else (1,):
+      rows.append(row("Keras fit", f"{each or 'all'} steps an execution" + (", XLA" if jit else ""),
+                      "keras", steps_per_execution=each, jit=jit))
+  rows.append(row("Keras fit", "64 steps an execution, tf.data", "keras", steps_per_execution=64,
+                  jit=False, dataset=True))
+  for last in (False,) if dense else (False, True):
+    suffix = ", channels last" if last else ""
     for adam in ("fused", "foreach"):
       rows.append(row("PyTorch eager", f"{adam} Adam{suffix}", "torch", adam=adam,
                       channels_last=last))
-    rows.append(row("torch.compile", f"forward and backward, fused Adam{suffix}", "torch",
-                    mode="compile", channels_last=last))
+    rows.append(row("torch.compile", f"forward and backward{suffix}", "torch", mode="compile",
+                    channels_last=last))
     rows.append(row("torch.compile", f"whole step{suffix}", "torch", mode="whole",
-                    adam=None, channels_last=last))
-  models = {"": None} if system == "S04" else {"": None, " of patches": "patches"}
-  for suffix, model in models.items():
+                    channels_last=last))
+  for model in (None,) if dense else (None, "patches"):
+    suffix = " of patches" if model else ""
     rows.append(row("JAX", f"jit{suffix}", "jax", model=model))
     rows.append(row("JAX", f"scan of 64 steps{suffix}", "jax", model=model, scan=64))
   return rows
@@ -68,72 +76,100 @@ def contenders(system):
 def measure(workload, rows, rounds, steps, folder):
   """Returns what happened, as a dict.
 
-  'rates': {row name: images/s of each round, [] if it ended after the first round}, 'screened':
-  {row name: images/s of the first round}, 'peaks': of `machine`, best of all rounds, 'losses',
-  'steps': taken by those that stayed, 'absent', 'versions', 'idle': see `Contest`.
+  'rates': {row name: images/s of each round} of those that stayed; 'screened': the same of the
+  first, shorter round; 'early' and 'losses': after WARM_UP steps and after all 'steps'; 'peaks':
+  of `machine`, best of all rounds; 'absent', 'versions', 'idle': see `Contest`.
   """
-  total = WARM_UP + (rounds + 1) * steps
+  folder = pathlib.Path(folder)
+  first = max(WARM_UP, steps // 2)
+  total = WARM_UP + first + rounds * steps
   subprocess.run([sys.executable, workloads.__file__, workload.name, folder, str(total)],
                  check=True)
+  (images,) = workloads.load(folder, "judged")
   say = lambda line: print(f"  {line}", file=sys.stderr, flush=True)
-  prober = Worker("machine", pathlib.Path(folder) / "log-machine.txt")
-  peaks = prober.ask("peaks")
-  contest = Contest(rows, folder, [workload.name, str(folder)],
-                    lambda worker: worker.ask("train", WARM_UP), say)
+  file = lambda name: folder / f"{slug(name)}.npz"
 
-  def rate(worker):
+  def start(name, worker):
+    worker.ask("train", WARM_UP)
+    worker.ask("save", str(file(name)))
+
+  def rate(worker, steps=steps):
     seconds, timed = worker.ask("train", steps)
     return timed * workload.batch / seconds
 
+  def judged(names):
+    return {name: judge.loss(workload.system, workloads.load_weights(file(name)), images)
+            for name in names}
+
+  contest = Contest(rows, folder, [workload.name, str(folder)], start,
+                    at_once=len(os.sched_getaffinity(0)), say=say)
+  prober = Worker("machine", folder / "machine.log")
   try:
-    screened = contest.round(rate, 0)
+    peaks = prober.ask("peaks")
+    early = judged(contest.workers)
+    screened = contest.round(lambda worker: rate(worker, first), 0)
     for name, value in screened.items():
       say(f"{name}: {value:,.0f} images/s in the first round")
     contest.keep_the_best(screened)
-    rates = {name: [] for name in screened}
+    rates = {name: [] for name in contest.workers}
     for number in range(rounds):
       say(f"round {number + 1} of {rounds}")
       for name, value in contest.round(rate, number).items():
         rates[name].append(value)
       peaks = {name: max(value, peaks[name]) for name, value in prober.ask("peaks").items()}
-    losses = {}
-    (images,) = workloads.load(folder, "judged")
     for name, worker in contest.workers.items():
-      path = pathlib.Path(folder) / "judged.npz"
-      worker.ask("save", str(path))
-      losses[name] = judge.loss(workload.system, workloads.load_weights(path), images)
+      worker.ask("save", str(file(name)))
+    losses = judged(contest.workers)
   finally:
     contest.close()
     prober.close()
-  return {"rates": rates, "screened": screened, "peaks": peaks, "losses": losses, "steps": total,
-          "absent": contest.absent, "versions": contest.versions, "idle": contest.idle}
+  return {"rates": rates, "screened": screened, "early": early, "losses": losses, "peaks": peaks,
+          "steps": total, "absent": contest.absent, "versions": contest.versions,
+          "idle": contest.idle}
 
 
-HEADER = ["contender", "images/s", "tfae is faster by (lowest to highest)", "of the floor",
-          "floor / it", "loss", "loss to tfae's"]
+HEADER = ["contender", "images/s", "tfae / it (lowest to highest)", "share of floor", "floor / it",
+          f"loss after {WARM_UP} steps, to tfae's", "loss in the end", "to tfae's"]
 
 
-def lines(workload, rows, found):
-  """Returns the cells of the table, as lists of strings."""
-  result = []
-  own, peaks = rows[0].name, found["peaks"]
+def cells(workload, rows, found):
+  """Returns the lines of the table, each a list of strings."""
+  own, result = rows[0].name, []
   for row in rows:
     if row.name in found["absent"]:
-      result.append([row.name, found["absent"][row.name].splitlines()[-1]] + [""] * 5)
+      reason = found["absent"][row.name].splitlines()
+      result.append([row.name, reason[0][:60]] + [""] * (len(HEADER) - 2))
+    if row.name not in found["rates"]:
       continue
-    values = found["rates"][row.name]
-    if not values:
-      continue
-    median = statistics.median(values)
-    flops = peaks[row.options.get("compute_dtype", "float32")]
-    limit = workload.batch / workloads.floor(workload, flops, peaks["bytes"])
-    ratios = [ours / value for ours, value in zip(found["rates"][own], values)]
-    difference = found["losses"][row.name] / found["losses"][own] - 1
-    mark = "" if abs(difference) <= AGREE else " (!)"
-    result.append([row.name, f"{median:,.0f}", spread(ratios), f"{median / limit:.2f}",
-                   f"{limit / median:.2f}", f"{found['losses'][row.name]:.6f}",
-                   f"{difference:+.1e}{mark}"])
+    dtype = row.options.get("compute_dtype", "float32")
+    rate = statistics.median(found["rates"][row.name])
+    limit = workload.batch / workloads.floor(workload, found["peaks"][dtype],
+                                             found["peaks"]["bytes"])
+    ratios = [ours / its for ours, its in zip(found["rates"][own], found["rates"][row.name])]
+    differences = [found[when][row.name] / found[when][own] - 1 for when in ("early", "losses")]
+    bounds = (AGREE_EARLY if dtype == "float32" else AGREE, AGREE)
+    early, late = (f"{d:+.1e}" + ("" if abs(d) <= bound else " (!)")
+                   for d, bound in zip(differences, bounds))
+    result.append([row.name, f"{rate:,.0f}", spread(ratios), f"{rate / limit:.2f}",
+                   f"{limit / rate:.2f}", early, f"{found['losses'][row.name]:.6f}", late])
   return result
+
+
+def report(workload, rows, rounds, steps, found, markdown):
+  """Returns the text of a workload's results."""
+  peaks = found["peaks"]
+  ended = [f"{name} {rate:,.0f}" for name, rate in found["screened"].items()
+           if name not in found["rates"]]
+  title = f"{workload.system}, batch {workload.batch}"
+  return "\n\n".join([
+      f"### {title}" if markdown else f"\n{title}",
+      f"{rounds} rounds of {steps} steps, {found['steps']} steps in all. "
+      f"Peak {peaks['float32'] / 1e9:.0f} GFLOP/s in float32, {peaks['bfloat16'] / 1e9:.0f} in "
+      f"bfloat16, {peaks['bytes'] / 1e9:.0f} GB/s; "
+      f"{workloads.flops(workload.system) / 1e6:.2f} MFLOP an image. An idle contender used at "
+      f"most {found['idle']:.1%} of a core.",
+      table(HEADER, cells(workload, rows, found), markdown),
+      f"Slower variants, images/s in the first round: {'; '.join(ended) or 'none'}."]) + "\n"
 
 
 def main():
@@ -143,22 +179,20 @@ def main():
                       help="beginnings of names, such as tfae,JAX; the first row is always there")
   parser.add_argument("--rounds", type=int, default=5, help="after the one that finds the best")
   parser.add_argument("--quick", action="store_true", help="short rounds: no figures to keep")
+  parser.add_argument("--markdown", metavar="FILE", help="append the tables to this file")
   args = parser.parse_args()
   wanted = tuple(args.contenders.split(","))
-  print(machine.kind())
-  for name in args.workloads.split(","):
-    workload = workloads.WORKLOADS[name]
-    rows = contenders(workload.system)
-    rows = rows[:1] + [row for row in rows[1:] if row.name.startswith(wanted)]
-    steps = 64 if args.quick else workload.steps
+  for workload in workloads.parse(parser, args):
+    first, *rest = contenders(workload.system)
+    rows = [first] + [row for row in rest if row.name.startswith(wanted)]
+    steps = WARM_UP if args.quick else workload.steps
     with tempfile.TemporaryDirectory() as folder:
       found = measure(workload, rows, args.rounds, steps, folder)
-    peaks = found["peaks"]
-    print(f"\n{workload.system}, batch {workload.batch}: {args.rounds} rounds of {steps} steps, "
-          f"loss after {found['steps']} steps; peak {peaks['float32'] / 1e9:.0f} GFLOP/s float32, "
-          f"{peaks['bfloat16'] / 1e9:.0f} bfloat16, {peaks['bytes'] / 1e9:.1f} GB/s; an idle "
-          f"contender used at most {found['idle']:.1%} of a core")
-    print(table(HEADER, lines(workload, rows, found)), flush=True)
+    print(report(workload, rows, args.rounds, steps, found, markdown=False), flush=True)
+    if args.markdown:
+      with open(args.markdown, "a", encoding="utf-8") as file:
+        file.write("\n" + report(workload, rows, args.rounds, steps, found, markdown=True))
+        file.write(f"\n{machine.provenance(found['versions'], shlex.join(sys.argv))}\n")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ JUDGED = 2000
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-  """A system at a batch size; `steps` is how many make about two seconds on two cores."""
+  """A system at a batch size; `steps`, of a round, make about two seconds on two cores."""
   system: str
   batch: int
   steps: int
@@ -45,7 +45,17 @@ class Workload:
 
 
 WORKLOADS = {w.name: w for w in (Workload("S04", 100, 384), Workload("S04", 500, 128),
-                                 Workload("S05", 100, 320))}
+                                 Workload("S05", 100, 256))}
+
+
+def parse(parser, args):
+  """Returns the workloads of `args.workloads`; ends the program if it or `args.rounds` is bad."""
+  for name in args.workloads.split(","):
+    if name not in WORKLOADS:
+      parser.error(f"--workloads: {name!r} is none of {', '.join(WORKLOADS)}")
+  if args.rounds < 1:
+    parser.error(f"--rounds={args.rounds}: at least 1")
+  return [WORKLOADS[name] for name in args.workloads.split(",")]
 
 
 def products(system):

@@ -45,6 +45,9 @@ class TiedConv(keras.Model):
     return x
 
 
+MODELS = {"S04": TiedDense, "S05": TiedConv}
+
+
 class Stopwatch(keras.callbacks.Callback):
   """Times from the first batch on: what `fit` does once a call is not held against it."""
 
@@ -72,7 +75,7 @@ class Contender:
     workload = workloads.WORKLOADS[workload]
     self.versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
     weights, self._images, self._order = workloads.load(folder, "weights", "images", "order")
-    self._model = {"S04": TiedDense, "S05": TiedConv}[workload.system](weights)
+    self._model = MODELS[workload.system](weights)
     self._model.set_weights(weights)
     self._batch, self._step, self._dataset = workload.batch, 0, dataset
     self._each, self._jit, self._compiled = steps_per_execution, jit, None

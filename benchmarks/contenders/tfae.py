@@ -57,8 +57,12 @@ class Contender:
         run.step += done
     return time.perf_counter() - began, steps
 
+  @property
+  def model(self):
+    return self._run.model
+
   def save(self, path):
-    workloads.save_weights(path, [v.numpy() for v in self._run.model.trainable])
+    workloads.save_weights(path, [v.numpy() for v in self.model.trainable])
 
 
 class Gate:

@@ -1,5 +1,6 @@
 """PyTorch: eager, or torch.compile of forward and backward, or of the whole step."""
 
+import itertools
 import os
 import time
 
@@ -45,8 +46,8 @@ class Contender:
     Args:
       workload: name of a `Workload`.
       folder: of the workload's files.
-      mode: 'eager'; 'compile': forward, backward compiled; 'whole': with the optimizer.
-      adam: 'fused' or 'foreach'; None: PyTorch's own choice.
+      mode: 'eager'; 'compile': forward and backward compiled; 'whole': with Adam, one graph.
+      adam: 'fused' or 'foreach'; not of 'whole', which has its own.
       channels_last: memory format of S05.
     """
     workload = workloads.WORKLOADS[workload]
@@ -62,24 +63,47 @@ class Contender:
       images = images.permute(0, 3, 1, 2).contiguous(memory_format=layout)
     self._kernels = [torch.nn.Parameter(kernel) for kernel in kernels]
     self._images, self._order, self._step = images, torch.from_numpy(order), 0
-    forward = convolutional if self._convolutional else dense
+    self._forward = convolutional if self._convolutional else dense
+    self._call = self._whole_step() if mode == "whole" else self._step_of(mode, adam)
+
+  def _loss(self, kernels, images, index):
+    x = images[index]
+    return F.mse_loss(self._forward(kernels, x), x)
+
+  def _step_of(self, mode, adam):
+    """Returns a step with PyTorch's own optimizer."""
     rate, beta1, beta2, epsilon = workloads.ADAM.values()
-    optimizer = torch.optim.Adam(self._kernels, rate, (beta1, beta2), epsilon,
-                                 **({adam: True} if adam else {}))
-
-    def loss(images, index):
-      x = images[index]
-      return F.mse_loss(forward(self._kernels, x), x)
-
-    if mode == "compile":
-      loss = torch.compile(loss)
+    optimizer = torch.optim.Adam(self._kernels, rate, (beta1, beta2), epsilon, **{adam: True})
+    (group,) = optimizer.param_groups
+    loss = torch.compile(self._loss) if mode == "compile" else self._loss
+    number = itertools.count(1)
 
     def step(images, index):
       optimizer.zero_grad()
-      loss(images, index).backward()
+      loss(self._kernels, images, index).backward()
+      # The others' epsilon is that of the reordered form, see `tfae.Adam`.
+      group["eps"] = epsilon / (1 - beta2**next(number))**.5
       optimizer.step()
+    return step
 
-    self._call = torch.compile(step) if mode == "whole" else step
+  def _whole_step(self):
+    """Returns one compiled graph of forward, backward and Adam."""
+    rate, beta1, beta2, epsilon = workloads.ADAM.values()
+    slots = [(torch.zeros_like(kernel), torch.zeros_like(kernel)) for kernel in self._kernels]
+    number = torch.zeros([])
+
+    @torch.compile
+    def step(kernels, slots, number, images, index):
+      gradients = torch.func.grad(self._loss)(kernels, images, index)
+      number += 1
+      scale = rate * torch.sqrt(1 - beta2**number) / (1 - beta1**number)
+      for kernel, (m, v), gradient in zip(kernels, slots, gradients):
+        m.lerp_(gradient, 1 - beta1)
+        v.lerp_(gradient * gradient, 1 - beta2)
+        kernel -= scale * m / (v.sqrt() + epsilon)
+
+    kernels = [kernel.detach() for kernel in self._kernels]
+    return lambda images, index: step(kernels, slots, number, images, index)
 
   def train(self, steps):
     """Returns (seconds, steps that were timed)."""
