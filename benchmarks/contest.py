@@ -34,7 +34,6 @@ class Contest:
     workers: {row name: Worker} of those that are still in.
     absent: {row name: why it is not there}.
     versions: {package: version} of all that are, or were, there.
-    idle: the largest share of one core that a contender used while it was not asked.
   """
 
   def __init__(self, rows, folder, arguments, start, *, at_once=1, say=print):
@@ -49,7 +48,7 @@ class Contest:
       say: function of a line of progress.
     """
     self.rows, self._say = {row.name: row for row in rows}, say
-    self.workers, self.absent, self.versions, self.idle = {}, {}, {}, 0.0
+    self.workers, self.absent, self.versions, self._idle = {}, {}, {}, {}
     present = []
     for row in rows:
       if importlib.util.find_spec(row.needs) is None:
@@ -83,9 +82,15 @@ class Contest:
       began = time.perf_counter()
       result[name] = ask(self.workers[name])
       seconds = time.perf_counter() - began
-      used = [self.workers[other].cpu_seconds() - before for other, before in others.items()]
-      self.idle = max([self.idle, *(cpu / seconds for cpu in used)])
+      for other, before in others.items():
+        cpu, of = self._idle.get(other, (0, 0))
+        self._idle[other] = cpu + self.workers[other].cpu_seconds() - before, of + seconds
     return result
+
+  @property
+  def idle(self):
+    """The largest share of one core that a contender used while others were asked; 0 if alone."""
+    return max((cpu / seconds for cpu, seconds in self._idle.values()), default=0.0)
 
   def keep_the_best(self, rates):
     """Ends all but the first row and the fastest of each family by {row name: rate}."""

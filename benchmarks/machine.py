@@ -2,7 +2,9 @@
 
 import os
 import pathlib
+import shlex
 import subprocess
+import sys
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -52,12 +54,17 @@ def kind():
           f"{' '.join(flags)}")
 
 
-def provenance(versions, command):
-  """Returns a line: commit, versions, kind of machine and the command that made a table."""
+def append(path, text, versions):
+  """Adds a result to a Markdown file, with commit, versions, kind of machine and the command."""
   git = lambda *words: subprocess.run(["git", *words], cwd=pathlib.Path(__file__).parent, text=True,
                                       capture_output=True, check=False).stdout.strip()
   commit = git("rev-parse", "--short", "HEAD") or "unknown"
   if git("status", "--porcelain", "--untracked-files=no"):
     commit += " with changes"
   packages = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
-  return f"Commit {commit}; {packages}; {kind()}; `python {command}`."
+  # Where the files lie here is nobody's business.
+  flags = [word for word in sys.argv[1:]
+           if not word.startswith("--markdown") and word != path]
+  command = shlex.join(["python", f"benchmarks/{pathlib.Path(sys.argv[0]).name}", *flags])
+  with open(path, "a", encoding="utf-8") as file:
+    file.write(f"\n{text}\nCommit {commit}; {packages}; {kind()}; `{command}`\n")

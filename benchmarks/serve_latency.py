@@ -10,7 +10,6 @@ largest value.
 
 import argparse
 import pathlib
-import shlex
 import statistics
 import subprocess
 import sys
@@ -154,9 +153,8 @@ def main():
       found = measure(workload, args.rounds, args.starts, folder)
     print(report(workload, args.rounds, args.starts, found, markdown=False), flush=True)
     if args.markdown:
-      with open(args.markdown, "a", encoding="utf-8") as file:
-        file.write("\n" + report(workload, args.rounds, args.starts, found, markdown=True))
-        file.write(f"\n{machine.provenance(found['versions'], shlex.join(sys.argv))}\n")
+      machine.append(args.markdown, report(workload, args.rounds, args.starts, found, markdown=True),
+                     found["versions"])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ drift apart later. The floor is max(operations / peak, bytes / bandwidth), measu
 import argparse
 import os
 import pathlib
-import shlex
 import statistics
 import subprocess
 import sys
@@ -161,13 +160,19 @@ def report(workload, rows, rounds, steps, found, markdown):
   ended = [f"{name} {rate:,.0f}" for name, rate in found["screened"].items()
            if name not in found["rates"]]
   title = f"{workload.system}, batch {workload.batch}"
+  peers = {name: statistics.median(rates) for name, rates in found["rates"].items()
+           if not name.startswith("tfae")}
+  best = max(peers, key=peers.get, default=None)
+  ahead = "" if best is None else (
+      f" The fastest peer is {best}: " + spread(
+          [ours / its for ours, its in zip(found["rates"]["tfae"], found["rates"][best])]) + ".")
   return "\n\n".join([
       f"### {title}" if markdown else f"\n{title}",
       f"{rounds} rounds of {steps} steps, {found['steps']} steps in all. "
       f"Peak {peaks['float32'] / 1e9:.0f} GFLOP/s in float32, {peaks['bfloat16'] / 1e9:.0f} in "
       f"bfloat16, {peaks['bytes'] / 1e9:.0f} GB/s; "
       f"{workloads.flops(workload.system) / 1e6:.2f} MFLOP an image. An idle contender used at "
-      f"most {found['idle']:.1%} of a core.",
+      f"most {found['idle']:.1%} of a core.{ahead}",
       table(HEADER, cells(workload, rows, found), markdown),
       f"Slower variants, images/s in the first round: {'; '.join(ended) or 'none'}."]) + "\n"
 
@@ -190,9 +195,8 @@ def main():
       found = measure(workload, rows, args.rounds, steps, folder)
     print(report(workload, rows, args.rounds, steps, found, markdown=False), flush=True)
     if args.markdown:
-      with open(args.markdown, "a", encoding="utf-8") as file:
-        file.write("\n" + report(workload, rows, args.rounds, steps, found, markdown=True))
-        file.write(f"\n{machine.provenance(found['versions'], shlex.join(sys.argv))}\n")
+      machine.append(args.markdown, report(workload, rows, args.rounds, steps, found, markdown=True),
+                     found["versions"])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The controller of the benchmarks: who works when, who stays, what is said of who is not there."""
 
+import itertools
 import json
 import pathlib
 import subprocess
@@ -62,6 +63,18 @@ def test_one_works_at_a_time_and_each_round_begins_with_another(make, tmp_path):
   assert (tmp_path / "log").read_text().splitlines() == [
       f"{name} {verb} {part}" for name, part in expected for verb in ("begins", "ends")]
   assert one.versions == {"fake": "1.0"}
+
+
+def test_a_contender_that_computes_while_another_is_asked_is_found(make):
+  one = make([row("a"), row("b")])
+  used = itertools.count(0, 1e6)
+  one.workers["a"].cpu_seconds = lambda: 5
+  one.workers["b"].cpu_seconds = lambda: 5
+  one.round(lambda worker: worker.ask("work", 0), 0)
+  assert one.idle == 0
+  one.workers["b"].cpu_seconds = lambda: next(used)
+  one.round(lambda worker: worker.ask("work", 1), 1)
+  assert one.idle > 1000
 
 
 def test_who_is_not_installed_or_fails_is_named_and_the_others_go_on(make):
