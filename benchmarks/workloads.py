@@ -18,6 +18,7 @@ import argparse
 import dataclasses
 import importlib.util
 import math
+import os
 import pathlib
 import sys
 
@@ -132,6 +133,7 @@ def save_weights(path, weights):
 
 def write(workload, folder, steps):
   """Writes what a run of `steps` steps needs; see above."""
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   import tensorflow as tf
   from tfae import training
   described = experiment(workload)
