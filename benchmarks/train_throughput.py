@@ -4,8 +4,8 @@
     python benchmarks/train_throughput.py --quick --contenders=tfae,JAX    # does it run?
 
 Every contender is a process of its own (benchmarks/contenders/), all are asked in turn for the
-same number of steps, round by round, so that a machine that slows down slows every one. A first,
-shorter round finds the fastest variant of each peer; the others end there. Shown are medians over
+same number of steps, round by round, so that a machine that slows down slows every one. Three
+short rounds find the fastest variant of each peer; the others end there. Shown are medians over
 the rounds that follow, and ratios to the first row, tfae, round by round. After 64 steps and in
 the end each hands over its weights, and one numpy program computes their loss on the same test
 images: nobody is fast by doing less. After 64 steps equal work agrees to 1e-3; rounding makes it
@@ -27,6 +27,7 @@ from contest import Contest, Row, slug, spread, table
 from worker import Failed, Worker
 
 WARM_UP = 64  # steps before the first round: tracing, compiling, first touch
+SHORT_ROUNDS, SHORT = 3, 64  # of how many steps
 # Largest relative difference of losses that is not marked, early and in the end; the first is for
 # float32 only.
 AGREE_EARLY, AGREE = 1e-3, 2e-2
@@ -51,8 +52,8 @@ def contenders(system):
                     jit_compile="off"))
   for jit in (False, True):
     # XLA's convolutions are so slow on a CPU that one such row is enough.
-    for each in (1, 16, 64, 0) if dense or not jit else (1,):
-      rows.append(row("Keras fit", f"{each or 'all'} steps an execution" + (", XLA" if jit else ""),
+    for each in (1, 16, 64) if dense or not jit else (1,):
+      rows.append(row("Keras fit", f"{each} steps an execution" + (", XLA" if jit else ""),
                       "keras", steps_per_execution=each, jit=jit))
   rows.append(row("Keras fit", "64 steps an execution, tf.data", "keras", steps_per_execution=64,
                   jit=False, dataset=True))
@@ -75,13 +76,12 @@ def contenders(system):
 def measure(workload, rows, rounds, steps, folder):
   """Returns what happened, as a dict.
 
-  'rates': {row name: images/s of each round} of those that stayed; 'screened': the same of the
-  first, shorter round; 'early' and 'losses': after WARM_UP steps and after all 'steps'; 'peaks':
+  'rates': {row name: images/s of each round} of those that stayed; 'screened': the best of the
+  short rounds; 'early' and 'losses': after WARM_UP steps and after all 'steps'; 'peaks':
   of `machine`, best of all rounds; 'absent', 'versions', 'idle': see `Contest`.
   """
   folder = pathlib.Path(folder)
-  first = max(WARM_UP, steps // 2)
-  total = WARM_UP + first + rounds * steps
+  total = WARM_UP + SHORT_ROUNDS * SHORT + rounds * steps
   subprocess.run([sys.executable, workloads.__file__, workload.name, folder, str(total)],
                  check=True)
   (images,) = workloads.load(folder, "judged")
@@ -92,7 +92,7 @@ def measure(workload, rows, rounds, steps, folder):
     worker.ask("train", WARM_UP)
     worker.ask("save", str(file(name)))
 
-  def rate(worker, steps=steps):
+  def rate(worker, steps):
     seconds, timed = worker.ask("train", steps)
     return timed * workload.batch / seconds
 
@@ -106,14 +106,16 @@ def measure(workload, rows, rounds, steps, folder):
   try:
     peaks = prober.ask("peaks")
     early = judged(contest.workers)
-    screened = contest.round(lambda worker: rate(worker, first), 0)
-    for name, value in screened.items():
-      say(f"{name}: {value:,.0f} images/s in the first round")
+    screened = {name: 0 for name in contest.workers}
+    for number in range(SHORT_ROUNDS):
+      say(f"short round {number + 1} of {SHORT_ROUNDS}")
+      for name, value in contest.round(lambda worker: rate(worker, SHORT), number).items():
+        screened[name] = max(screened[name], value)
     contest.keep_the_best(screened)
     rates = {name: [] for name in contest.workers}
     for number in range(rounds):
       say(f"round {number + 1} of {rounds}")
-      for name, value in contest.round(rate, number).items():
+      for name, value in contest.round(lambda worker: rate(worker, steps), number).items():
         rates[name].append(value)
       peaks = {name: max(value, peaks[name]) for name, value in prober.ask("peaks").items()}
     for name, worker in contest.workers.items():
@@ -174,7 +176,7 @@ def report(workload, rows, rounds, steps, found, markdown):
       f"{workloads.flops(workload.system) / 1e6:.2f} MFLOP an image. An idle contender used at "
       f"most {found['idle']:.1%} of a core.{ahead}",
       table(HEADER, cells(workload, rows, found), markdown),
-      f"Slower variants, images/s in the first round: {'; '.join(ended) or 'none'}."]) + "\n"
+      f"Slower variants, images/s in the best of {SHORT_ROUNDS} short rounds: {'; '.join(ended) or 'none'}."]) + "\n"
 
 
 def main():
@@ -182,7 +184,7 @@ def main():
   parser.add_argument("--workloads", default=",".join(workloads.WORKLOADS))
   parser.add_argument("--contenders", default="",
                       help="beginnings of names, such as tfae,JAX; the first row is always there")
-  parser.add_argument("--rounds", type=int, default=5, help="after the one that finds the best")
+  parser.add_argument("--rounds", type=int, default=5, help="after the short ones")
   parser.add_argument("--quick", action="store_true", help="short rounds: no figures to keep")
   parser.add_argument("--markdown", metavar="FILE", help="append the tables to this file")
   args = parser.parse_args()
@@ -190,7 +192,7 @@ def main():
   for workload in workloads.parse(parser, args):
     first, *rest = contenders(workload.system)
     rows = [first] + [row for row in rest if row.name.startswith(wanted)]
-    steps = WARM_UP if args.quick else workload.steps
+    steps = SHORT if args.quick else workload.steps
     with tempfile.TemporaryDirectory() as folder:
       found = measure(workload, rows, args.rounds, steps, folder)
     print(report(workload, rows, args.rounds, steps, found, markdown=False), flush=True)

@@ -68,7 +68,7 @@ class Contender:
     Args:
       workload: name of a `Workload`.
       folder: of the workload's files.
-      steps_per_execution: 0: all that `train` is asked for.
+      steps_per_execution: a divisor of what `train` is asked for.
       jit: jit_compile.
       dataset: `fit` gets a tf.data pipeline with prefetch instead of arrays.
     """
@@ -78,21 +78,13 @@ class Contender:
     self._model = MODELS[workload.system](weights)
     self._model.set_weights(weights)
     self._batch, self._step, self._dataset = workload.batch, 0, dataset
-    self._each, self._jit, self._compiled = steps_per_execution, jit, None
-
-  def _compile(self, each):
-    if self._compiled == each:
-      return
-    optimizer = (keras.optimizers.Adam(workloads.ADAM["learning_rate"],
-                                       epsilon=workloads.ADAM["epsilon"])
-                 if self._compiled is None else self._model.optimizer)
-    self._model.compile(optimizer=optimizer, loss="mse", jit_compile=self._jit,
-                        steps_per_execution=each)
-    self._compiled = each
+    self._model.compile(
+        optimizer=keras.optimizers.Adam(workloads.ADAM["learning_rate"],
+                                        epsilon=workloads.ADAM["epsilon"]),
+        loss="mse", jit_compile=jit, steps_per_execution=steps_per_execution)
 
   def train(self, steps):
     """Returns (seconds, steps that were timed)."""
-    self._compile(self._each or steps)
     x = self._images[self._order[self._step:self._step + steps].reshape(-1)]
     self._step += steps
     clock = Stopwatch()
