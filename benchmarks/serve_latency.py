@@ -153,8 +153,8 @@ def main():
       found = measure(workload, args.rounds, args.starts, folder)
     print(report(workload, args.rounds, args.starts, found, markdown=False), flush=True)
     if args.markdown:
-      machine.append(args.markdown, report(workload, args.rounds, args.starts, found, markdown=True),
-                     found["versions"])
+      text = report(workload, args.rounds, args.starts, found, markdown=True)
+      machine.append(args.markdown, text, found["versions"])
 
 
 if __name__ == "__main__":

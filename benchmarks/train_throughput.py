@@ -176,7 +176,8 @@ def report(workload, rows, rounds, steps, found, markdown):
       f"{workloads.flops(workload.system) / 1e6:.2f} MFLOP an image. An idle contender used at "
       f"most {found['idle']:.1%} of a core.{ahead}",
       table(HEADER, cells(workload, rows, found), markdown),
-      f"Slower variants, images/s in the best of {SHORT_ROUNDS} short rounds: {'; '.join(ended) or 'none'}."]) + "\n"
+      f"Slower variants, images/s in the best of {SHORT_ROUNDS} short rounds: "
+      f"{'; '.join(ended) or 'none'}."]) + "\n"
 
 
 def main():
@@ -197,8 +198,8 @@ def main():
       found = measure(workload, rows, args.rounds, steps, folder)
     print(report(workload, rows, args.rounds, steps, found, markdown=False), flush=True)
     if args.markdown:
-      machine.append(args.markdown, report(workload, rows, args.rounds, steps, found, markdown=True),
-                     found["versions"])
+      text = report(workload, rows, args.rounds, steps, found, markdown=True)
+      machine.append(args.markdown, text, found["versions"])
 
 
 if __name__ == "__main__":
