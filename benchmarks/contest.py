@@ -46,6 +46,9 @@ class Contest:
       start: function (row name, Worker): what each does before it is timed.
       at_once: how many may start at a time.
       say: function of a line of progress.
+
+    Raises:
+      Failed: the first row is not there.
     """
     self.rows, self._say = {row.name: row for row in rows}, say
     self.workers, self.absent, self.versions, self._idle = {}, {}, {}, {}
@@ -58,6 +61,9 @@ class Contest:
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
       list(pool.map(lambda row: self._start(row, pathlib.Path(folder), arguments, start), present))
     self.workers = {row.name: self.workers[row.name] for row in rows if row.name in self.workers}
+    if rows[0].name in self.absent:  # what all are compared with
+      self.close()
+      raise Failed(f"{rows[0].name}: {self.absent[rows[0].name]}")
 
   def _start(self, row, folder, arguments, start):
     began = time.perf_counter()

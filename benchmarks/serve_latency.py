@@ -67,6 +67,8 @@ def measure(workload, rounds, starts, folder):
   folder = pathlib.Path(folder)
   say = lambda line: print(f"  {line}", file=sys.stderr, flush=True)
   missing = make(workload, folder, say)
+  if ROWS[0].options["path"] in missing:
+    raise Failed(f"{ROWS[0].name}: {missing[ROWS[0].options['path']]}")
   rows = [row for row in ROWS if row.options["path"] not in missing]
   found = {"absent": {row.name: missing[row.options["path"]] for row in ROWS if row not in rows},
            "size": {row.name: size(folder / row.options["path"]) for row in rows}}

@@ -84,6 +84,11 @@ def test_who_is_not_installed_or_fails_is_named_and_the_others_go_on(make):
   assert one.absent["c"].endswith("ValueError: c can't start")
 
 
+def test_without_the_first_row_there_is_nothing_to_compare_with(make):
+  with pytest.raises(contest.Failed, match="(?s)a: failed: .*ValueError: a can't start"):
+    make([row("a", fail="start"), row("b")])
+
+
 def test_who_fails_in_a_round_is_no_silent_gap(make):
   one = make([row("a"), row("b", fail="run")])
   with pytest.raises(contest.Failed, match="ValueError: b can't run"):
