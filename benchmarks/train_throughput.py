@@ -4,8 +4,8 @@
     python benchmarks/train_throughput.py --quick --contenders=tfae,JAX    # does it run?
 
 Every contender is a process of its own (benchmarks/contenders/), all are asked in turn for the
-same number of steps, round by round, so that a machine that slows down slows every one. Three
-short rounds find the fastest variant of each peer; the others end there. Shown are medians over
+same number of steps, round by round, so that a machine that slows down slows every one. Two short
+rounds find the fastest variant of each peer; the others end there. Shown are medians over
 the rounds that follow, and ratios to the first row, tfae, round by round. After 64 steps and in
 the end each hands over its weights, and one numpy program computes their loss on the same test
 images: nobody is fast by doing less. After 64 steps equal work agrees to 1e-3; rounding makes it
@@ -27,7 +27,7 @@ from contest import Contest, Row, slug, spread, table
 from worker import Failed, Worker
 
 WARM_UP = 64  # steps before the first round: tracing, compiling, first touch
-SHORT_ROUNDS, SHORT = 3, 64  # of how many steps
+SHORT_ROUNDS, SHORT = 2, 64  # of how many steps
 # Largest relative difference of losses that is not marked, early and in the end; the first is for
 # float32 only.
 AGREE_EARLY, AGREE = 1e-3, 2e-2

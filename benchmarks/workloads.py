@@ -35,7 +35,7 @@ JUDGED = 2000
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-  """A system at a batch size; `steps`, of a round, make about two seconds on two cores."""
+  """A system at a batch size; `steps`, of a round, make one to two seconds on two cores."""
   system: str
   batch: int
   steps: int
@@ -45,8 +45,8 @@ class Workload:
     return f"{self.system}:{self.batch}"
 
 
-WORKLOADS = {w.name: w for w in (Workload("S04", 100, 384), Workload("S04", 500, 128),
-                                 Workload("S05", 100, 256))}
+WORKLOADS = {w.name: w for w in (Workload("S04", 100, 320), Workload("S04", 500, 64),
+                                 Workload("S05", 100, 192))}
 
 
 def parse(parser, args):
