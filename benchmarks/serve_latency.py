@@ -10,6 +10,7 @@ largest value.
 
 import argparse
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -160,6 +161,7 @@ def main():
 
 
 if __name__ == "__main__":
+  signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as after Ctrl-C
   try:
     main()
   except Failed as error:

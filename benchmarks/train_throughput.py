@@ -5,16 +5,17 @@
 
 Every contender is a process of its own (benchmarks/contenders/), all are asked in turn for the
 same number of steps, round by round, so that a machine that slows down slows every one. Two short
-rounds find the fastest variant of each peer; the others end there. Shown are medians over
-the rounds that follow, and ratios to the first row, tfae, round by round. After 64 steps and in
-the end each hands over its weights, and one numpy program computes their loss on the same test
-images: nobody is fast by doing less. After 64 steps equal work agrees to 1e-3; rounding makes it
-drift apart later. The floor is max(operations / peak, bytes / bandwidth), measured in the same run.
+rounds find the fastest variant of each peer; the others end there. Shown are medians over the
+rounds that follow, and ratios to the first row, tfae, round by round. After 64 steps and in the
+end each hands over its weights, and one numpy program computes their loss on the same test images:
+nobody is fast by doing less. After 64 steps equal work agrees to 1e-3; rounding makes it drift
+apart later. The floor is max(operations / peak, bytes / bandwidth), measured in the same run.
 """
 
 import argparse
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -189,8 +190,14 @@ def main():
   parser.add_argument("--quick", action="store_true", help="short rounds: no figures to keep")
   parser.add_argument("--markdown", metavar="FILE", help="append the tables to this file")
   args = parser.parse_args()
+  chosen = workloads.parse(parser, args)
   wanted = tuple(args.contenders.split(","))
-  for workload in workloads.parse(parser, args):
+  names = [row.name for system in workloads.KERNELS for row in contenders(system)]
+  for start in wanted:
+    if not any(name.startswith(start) for name in names):
+      parser.error(f"--contenders: no name begins with {start!r}; there are "
+                   f"{'; '.join(dict.fromkeys(names))}")
+  for workload in chosen:
     first, *rest = contenders(workload.system)
     rows = [first] + [row for row in rest if row.name.startswith(wanted)]
     steps = SHORT if args.quick else workload.steps
@@ -203,6 +210,7 @@ def main():
 
 
 if __name__ == "__main__":
+  signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as after Ctrl-C
   try:
     main()
   except Failed as error:

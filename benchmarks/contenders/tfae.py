@@ -3,7 +3,6 @@
 import os
 import pathlib
 import queue
-import tempfile
 import threading
 import time
 
@@ -24,19 +23,18 @@ class Contender:
 
     Args:
       workload: name of a `Workload`.
-      folder: unused: tfae makes its weights and order itself; the others get copies of them.
+      folder: where the run of `whole` leaves its files. tfae makes weights and order itself; the
+        others get copies of them.
       whole: the outer loop too, with log, TensorBoard events and checkpoints as by default.
       **changes: fields of `tfae.Experiment`.
     """
-    del folder
     self.versions = {"tfae": tfae.__version__, "tensorflow": tf.__version__}
     if whole:  # the end comes from outside
       changes["epochs"] = 10_000
     experiment = workloads.experiment(workloads.WORKLOADS[workload], **changes)
     data = training.load_data(experiment)
     if whole:
-      self._workdir = tempfile.TemporaryDirectory()
-      self._run = training.prepare(experiment, data, pathlib.Path(self._workdir.name))
+      self._run = training.prepare(experiment, data, pathlib.Path(folder) / "run")
       self._gate = Gate(self._run)
       self._gate.start()
     else:

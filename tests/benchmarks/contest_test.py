@@ -136,6 +136,14 @@ runpy.run_path(path, run_name="__main__")
     (["--workloads=S04:7"], 2, "'S04:7' is none of S04:100, S04:500, S05:100"),
     (["--rounds=0"], 2, "--rounds=0: at least 1")])
 def test_flags_are_checked_without_the_peers(program, flags, code, text):
+  said(program, flags, code, text)
+
+
+def test_a_contender_that_there_is_not_is_no_empty_table():
+  said("train_throughput.py", ["--contenders=JAX,Kears"], 2, "no name begins with 'Kears'; there")
+
+
+def said(program, flags, code, text):
   done = subprocess.run(
       [sys.executable, "-c", WITHOUT_PEERS, json.dumps([str(BENCHMARKS / program), *flags])],
       capture_output=True, text=True, check=False)
