@@ -164,5 +164,7 @@ if __name__ == "__main__":
   signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as after Ctrl-C
   try:
     main()
+  except KeyboardInterrupt:
+    sys.exit(130)
   except Failed as error:
     sys.exit(f"serve_latency: {error}")
