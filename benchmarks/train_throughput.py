@@ -54,7 +54,7 @@ def contenders(system):
   for jit in (False, True):
     # XLA's convolutions are so slow on a CPU that one such row is enough.
     for each in (1, 16, 64) if dense or not jit else (1,):
-      rows.append(row("Keras fit", f"{each} steps an execution" + (", XLA" if jit else ""),
+      rows.append(row("Keras fit", f"{each} step{'s'[:each - 1]} an execution{', XLA' * jit}",
                       "keras", steps_per_execution=each, jit=jit))
   rows.append(row("Keras fit", "64 steps an execution, tf.data", "keras", steps_per_execution=64,
                   jit=False, dataset=True))
