@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The TensorFlow of these commands talks of errors only.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-full clean
+.PHONY: demo test test-full bench clean
 
 demo: .venv/installed
 	$(BIN)/tfae-train --config=configs/quickstart.py --workdir=runs/quickstart
@@ -21,6 +21,11 @@ test: .venv/installed-test
 test-full: .venv/installed-test
 	$(BIN)/python -m pytest -m full
 
+# Ten minutes or more, on a machine that does nothing else.
+bench: .venv/installed-bench
+	$(BIN)/python benchmarks/train_throughput.py
+	$(BIN)/python benchmarks/serve_latency.py
+
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "tfae needs Python 3.10 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
@@ -31,6 +36,10 @@ test-full: .venv/installed-test
 
 .venv/installed-test: .venv/installed setup.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+.venv/installed-bench: .venv/installed setup.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
 clean:

@@ -1,151 +1,219 @@
-"""Training throughput: tfae beside its peers; same model, batch, data and machine, in one run.
+"""Training throughput: tfae beside its peers; same model, weights, batches and machine, in one run.
 
-    python benchmarks/train_throughput.py [--systems=S04:100,S04:500,S05:100] [--rounds=5]
+    python benchmarks/train_throughput.py [--workloads=S04:100,S04:500,S05:100] [--rounds=5]
+    python benchmarks/train_throughput.py --quick --contenders=tfae,JAX    # does it run?
 
-Rounds are interleaved, so that a machine that slows down slows every contender. Printed for each:
-images a second (median over rounds), its ratio to tfae round by round (median, lowest, highest),
-and the loss after the last step, so that nobody is fast by doing less. The peers: the same graph
-called once a step from Python, and Keras fit (16 and 64 steps an execution, jit on and off). Keras
-draws other first weights and another order, so its loss agrees in size, not in digits.
+Every contender is a process of its own (benchmarks/contenders/), all are asked in turn for the
+same number of steps, round by round, so that a machine that slows down slows every one. Two short
+rounds find the fastest variant of each peer; the others end there. Shown are medians over the
+rounds that follow, and ratios to the first row, tfae, round by round. After 64 steps and in the
+end each hands over its weights, and one numpy program computes their loss on the same test images:
+nobody is fast by doing less. After 64 steps equal work agrees to 1e-3; rounding makes it drift
+apart later. The floor is max(operations / peak, bytes / bandwidth), measured in the same run.
 """
 
 import argparse
-import dataclasses
-import importlib.util
-import math
 import os
 import pathlib
+import signal
 import statistics
-import time
+import subprocess
+import sys
+import tempfile
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import judge
+import machine
+import workloads
+from contest import Contest, Row, slug, spread, table
+from worker import Failed, Worker
 
-import keras
-import numpy as np
-import tensorflow as tf
-
-from tfae.data import datasets
-from tfae.experiment import from_config
-from tfae.training import prepare
-
-CONFIGS = pathlib.Path(__file__).parent.parent / "configs"
-SYSTEMS = {"S04": "mnist_tied_dense.py", "S05": "mnist_tied_conv.py"}
-
-
-class TiedDense(keras.Model):
-  """S04 as a Keras user would write it."""
-
-  def __init__(self, normal):
-    super().__init__()
-    sizes = (784, 512, 256, 128, 64)
-    self.kernels = [self.add_weight(shape=pair, initializer=normal)
-                    for pair in zip(sizes, sizes[1:])]
-
-  def call(self, x):
-    shape = tf.shape(x)
-    x = tf.reshape(x, [-1, 784])
-    for kernel in self.kernels:
-      x = tf.nn.relu(x @ kernel)
-    for kernel in reversed(self.kernels):
-      x = tf.nn.relu(tf.matmul(x, kernel, transpose_b=True))
-    return tf.reshape(x, shape)
+WARM_UP = 64  # steps before the first round: tracing, compiling, first touch
+SHORT_ROUNDS, SHORT = 2, 64  # of how many steps
+# Largest relative difference of losses that is not marked, early and in the end; the first is for
+# float32 only.
+AGREE_EARLY, AGREE = 1e-3, 2e-2
 
 
-class TiedConv(keras.Model):
-  """S05 as a Keras user would write it."""
+def contenders(system):
+  """Returns the rows of a system; the first is what the others are compared with."""
+  def row(family, variant, module, keep=False, **options):
+    name = f"{family}, {variant}" if variant else family
+    needs = "tensorflow" if module == "tfae" else module  # the checkout's own tfae is meant
+    return Row(name, name if keep else family, needs, f"contenders.{module}", options)
 
-  def __init__(self, normal):
-    super().__init__()
-    self.kernels = [self.add_weight(shape=(4, 4, n, 16), initializer=normal) for n in (1, 16, 16)]
-
-  def call(self, x):
-    shapes = []
-    for kernel in self.kernels:
-      shapes.append(tf.shape(x))
-      x = tf.nn.relu(tf.nn.conv2d(x, kernel, 2, "SAME"))
-    for kernel, shape in zip(reversed(self.kernels), reversed(shapes)):
-      x = tf.nn.relu(tf.nn.conv2d_transpose(x, kernel, shape, 2))
-    return x
-
-
-def tfae_run(experiment, data, jit, loop):
-  """Returns steps -> loss, that trains for so many steps in loops of `loop`."""
-  run = prepare(dataclasses.replace(experiment, jit_compile=jit, steps_per_loop=loop), data)
-
-  def train(steps):
-    end = run.step + steps
-    while run.step < end:
-      left = run.batches.steps_per_epoch - run.step % run.batches.steps_per_epoch
-      done, _ = run.loop.run(run.step, min(loop, left, end - run.step))
-      run.step += done
-    return float(run.loop.last.numpy()[0])
-  return train
-
-
-def keras_run(system, images, batch, steps_per_execution, jit):
-  """Returns steps -> loss through Keras fit."""
-  model = {"S04": TiedDense, "S05": TiedConv}[system](keras.initializers.RandomNormal(0, 0.02))
-  model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="mse", jit_compile=jit,
-                steps_per_execution=steps_per_execution)
-  x = images.astype(np.float32) / 255
-  x -= x.mean(axis=0)
-
-  def train(steps):
-    loss = None
-    while steps > 0:
-      part = x[:min(steps * batch, len(x))]
-      loss = model.fit(part, part, batch_size=batch, epochs=1, verbose=0).history["loss"][-1]
-      steps -= math.ceil(len(part) / batch)
-    return loss
-  return train
-
-
-def contenders(system, batch, data):
-  """Returns {name: steps -> loss}."""
-  spec = importlib.util.spec_from_file_location(system, CONFIGS / SYSTEMS[system])
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  experiment = dataclasses.replace(from_config(module.get_config()), batch_size=batch)
-  bfloat16 = dataclasses.replace(experiment, compute_dtype="bfloat16")
-  rows = {"tfae": tfae_run(experiment, data, "auto", 100),
-          "tfae, other jit": tfae_run(experiment, data, "off" if system == "S04" else "on", 100),
-          "tfae, bfloat16, no jit": tfae_run(bfloat16, data, "off", 100),
-          "a call a step": tfae_run(experiment, data, "off", 1)}
-  for steps, jit in ((16, False), (64, False), (64, True)):
-    if system == "S04" or not jit:
-      name = f"Keras fit, {steps} steps an execution" + (", jit" if jit else "")
-      rows[name] = keras_run(system, data.train.images, batch, steps, jit)
+  dense = system == "S04"
+  rows = [
+      row("tfae", "", "tfae"),
+      row("tfae", "log and checkpoints", "tfae", keep=True, whole=True),
+      row("tfae", "XLA off" if dense else "XLA on", "tfae", keep=dense,
+          jit_compile="off" if dense else "on"),
+      row("tfae", "bfloat16", "tfae", keep=True, compute_dtype="bfloat16")]
+  if dense:
+    rows.append(row("tfae", "bfloat16, XLA off", "tfae", keep=True, compute_dtype="bfloat16",
+                    jit_compile="off"))
+  for jit in (False, True):
+    # XLA's convolutions are so slow on a CPU that one such row is enough.
+    for each in (1, 16, 64) if dense or not jit else (1,):
+      rows.append(row("Keras fit", f"{each} step{'s'[:each - 1]} an execution{', XLA' * jit}",
+                      "keras", steps_per_execution=each, jit=jit))
+  rows.append(row("Keras fit", "64 steps an execution, tf.data", "keras", steps_per_execution=64,
+                  jit=False, dataset=True))
+  for last in (False,) if dense else (False, True):
+    suffix = ", channels last" if last else ""
+    for adam in ("fused", "foreach"):
+      rows.append(row("PyTorch eager", f"{adam} Adam{suffix}", "torch", adam=adam,
+                      channels_last=last))
+    rows.append(row("torch.compile", f"forward and backward{suffix}", "torch", mode="compile",
+                    channels_last=last))
+    rows.append(row("torch.compile", f"whole step{suffix}", "torch", mode="whole",
+                    channels_last=last))
+  for model in (None,) if dense else (None, "patches"):
+    suffix = " of patches" if model else ""
+    rows.append(row("JAX", f"jit{suffix}", "jax", model=model))
+    rows.append(row("JAX", f"scan of 64 steps{suffix}", "jax", model=model, scan=64))
   return rows
+
+
+def measure(workload, rows, rounds, steps, folder):
+  """Returns what happened, as a dict.
+
+  'rates': {row name: images/s of each round} of those that stayed; 'screened': the best of the
+  short rounds; 'early' and 'losses': after WARM_UP steps and after all 'steps'; 'peaks':
+  of `machine`, best of all rounds; 'absent', 'versions', 'idle': see `Contest`.
+  """
+  folder = pathlib.Path(folder)
+  total = WARM_UP + SHORT_ROUNDS * SHORT + rounds * steps
+  subprocess.run([sys.executable, workloads.__file__, workload.name, folder, str(total)],
+                 check=True)
+  (images,) = workloads.load(folder, "judged")
+  say = lambda line: print(f"  {line}", file=sys.stderr, flush=True)
+  file = lambda name: folder / f"{slug(name)}.npz"
+
+  def start(name, worker):
+    worker.ask("train", WARM_UP)
+    worker.ask("save", str(file(name)))
+
+  def rate(worker, steps):
+    seconds, timed = worker.ask("train", steps)
+    return timed * workload.batch / seconds
+
+  def judged(names):
+    return {name: judge.loss(workload.system, workloads.load_weights(file(name)), images)
+            for name in names}
+
+  contest = Contest(rows, folder, [workload.name, str(folder)], start,
+                    at_once=len(os.sched_getaffinity(0)), say=say)
+  prober = Worker("machine", folder / "machine.log")
+  try:
+    peaks = prober.ask("peaks")
+    early = judged(contest.workers)
+    screened = {name: 0 for name in contest.workers}
+    for number in range(SHORT_ROUNDS):
+      say(f"short round {number + 1} of {SHORT_ROUNDS}")
+      for name, value in contest.round(lambda worker: rate(worker, SHORT), number).items():
+        screened[name] = max(screened[name], value)
+    contest.keep_the_best(screened)
+    rates = {name: [] for name in contest.workers}
+    for number in range(rounds):
+      say(f"round {number + 1} of {rounds}")
+      for name, value in contest.round(lambda worker: rate(worker, steps), number).items():
+        rates[name].append(value)
+      peaks = {name: max(value, peaks[name]) for name, value in prober.ask("peaks").items()}
+    for name, worker in contest.workers.items():
+      worker.ask("save", str(file(name)))
+    losses = judged(contest.workers)
+  finally:
+    contest.close()
+    prober.close()
+  return {"rates": rates, "screened": screened, "early": early, "losses": losses, "peaks": peaks,
+          "steps": total, "absent": contest.absent, "versions": contest.versions,
+          "idle": contest.idle}
+
+
+HEADER = ["contender", "images/s", "tfae / it (lowest to highest)", "share of floor", "floor / it",
+          f"loss after {WARM_UP} steps, to tfae's", "loss in the end", "to tfae's"]
+
+
+def cells(workload, rows, found):
+  """Returns the lines of the table, each a list of strings."""
+  own, result = rows[0].name, []
+  for row in rows:
+    if row.name in found["absent"]:
+      reason = found["absent"][row.name].splitlines()
+      result.append([row.name, reason[0][:60]] + [""] * (len(HEADER) - 2))
+    if row.name not in found["rates"]:
+      continue
+    dtype = row.options.get("compute_dtype", "float32")
+    rate = statistics.median(found["rates"][row.name])
+    limit = workload.batch / workloads.floor(workload, found["peaks"][dtype],
+                                             found["peaks"]["bytes"])
+    ratios = [ours / its for ours, its in zip(found["rates"][own], found["rates"][row.name])]
+    differences = [found[when][row.name] / found[when][own] - 1 for when in ("early", "losses")]
+    bounds = (AGREE_EARLY if dtype == "float32" else AGREE, AGREE)
+    early, late = (f"{d:+.1e}" + ("" if abs(d) <= bound else " (!)")
+                   for d, bound in zip(differences, bounds))
+    result.append([row.name, f"{rate:,.0f}", spread(ratios), f"{rate / limit:.2f}",
+                   f"{limit / rate:.2f}", early, f"{found['losses'][row.name]:.6f}", late])
+  return result
+
+
+def report(workload, rows, rounds, steps, found, markdown):
+  """Returns the text of a workload's results."""
+  peaks = found["peaks"]
+  ended = [f"{name} {rate:,.0f}" for name, rate in found["screened"].items()
+           if name not in found["rates"]]
+  title = f"{workload.system}, batch {workload.batch}"
+  peers = {name: statistics.median(rates) for name, rates in found["rates"].items()
+           if not name.startswith("tfae")}
+  best = max(peers, key=peers.get, default=None)
+  ahead = "" if best is None else (
+      f" The fastest peer is {best}: " + spread(
+          [ours / its for ours, its in zip(found["rates"]["tfae"], found["rates"][best])]) + ".")
+  return "\n\n".join([
+      f"### {title}" if markdown else f"\n{title}",
+      f"{rounds} rounds of {steps} steps, {found['steps']} steps in all. "
+      f"Peak {peaks['float32'] / 1e9:.0f} GFLOP/s in float32, {peaks['bfloat16'] / 1e9:.0f} in "
+      f"bfloat16, {peaks['bytes'] / 1e9:.0f} GB/s; "
+      f"{workloads.flops(workload.system) / 1e6:.2f} MFLOP an image. An idle contender used at "
+      f"most {found['idle']:.1%} of a core.{ahead}",
+      table(HEADER, cells(workload, rows, found), markdown),
+      f"Slower variants, images/s in the best of {SHORT_ROUNDS} short rounds: "
+      f"{'; '.join(ended) or 'none'}."]) + "\n"
 
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-  parser.add_argument("--systems", default="S04:100,S04:500,S05:100")
-  parser.add_argument("--rounds", type=int, default=5)
-  parser.add_argument("--steps", type=int, default=200, help="steps a round at batch 100")
+  parser.add_argument("--workloads", default=",".join(workloads.WORKLOADS))
+  parser.add_argument("--contenders", default="",
+                      help="beginnings of names, such as tfae,JAX; the first row is always there")
+  parser.add_argument("--rounds", type=int, default=5, help="after the short ones")
+  parser.add_argument("--quick", action="store_true", help="short rounds: no figures to keep")
+  parser.add_argument("--markdown", metavar="FILE", help="append the tables to this file")
   args = parser.parse_args()
-  data = datasets.load("mnist")
-  print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {os.cpu_count()} cores")
-  for entry in args.systems.split(","):
-    system, batch = entry.split(":")
-    batch = int(batch)
-    steps = max(20, args.steps * 100 // batch)
-    rows = contenders(system, batch, data)
-    rates, losses = {name: [] for name in rows}, {}
-    for train in rows.values():
-      train(128)  # tracing, compiling, first touch
-    for _ in range(args.rounds):
-      for name, train in rows.items():
-        began = time.perf_counter()
-        losses[name] = train(steps)
-        rates[name].append(steps * batch / (time.perf_counter() - began))
-    print(f"\n{system}, batch {batch}, {args.rounds} rounds of {steps} steps")
-    print(f"{'contender':36} {'images/s':>9} {'to tfae':>8} {'lowest':>7} {'highest':>7} {'loss':>8}")
-    for name, values in rates.items():
-      ratios = [value / own for value, own in zip(values, rates["tfae"])]
-      print(f"{name:36} {statistics.median(values):9,.0f} {statistics.median(ratios):8.2f} "
-            f"{min(ratios):7.2f} {max(ratios):7.2f} {losses[name]:8.5f}")
+  chosen = workloads.parse(parser, args)
+  wanted = tuple(args.contenders.split(","))
+  names = [row.name for system in workloads.KERNELS for row in contenders(system)]
+  for start in wanted:
+    if not any(name.startswith(start) for name in names):
+      parser.error(f"--contenders: no name begins with {start!r}; there are "
+                   f"{'; '.join(dict.fromkeys(names))}")
+  for workload in chosen:
+    first, *rest = contenders(workload.system)
+    rows = [first] + [row for row in rest if row.name.startswith(wanted)]
+    steps = SHORT if args.quick else workload.steps
+    with tempfile.TemporaryDirectory() as folder:
+      found = measure(workload, rows, args.rounds, steps, folder)
+    print(report(workload, rows, args.rounds, steps, found, markdown=False), flush=True)
+    if args.markdown:
+      text = report(workload, rows, args.rounds, steps, found, markdown=True)
+      machine.append(args.markdown, text, found["versions"])
 
 
 if __name__ == "__main__":
-  main()
+  signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as after Ctrl-C
+  try:
+    main()
+  except KeyboardInterrupt:
+    sys.exit(130)
+  except Failed as error:
+    sys.exit(f"train_throughput: {error}")

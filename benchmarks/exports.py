@@ -1,0 +1,68 @@
+"""One trained model, exported by tfae, by Keras and to ONNX.
+
+    python benchmarks/exports.py tfae S04:100 FOLDER    # first: trains 300 steps, keeps the weights
+    python benchmarks/exports.py keras S04:100 FOLDER
+    python benchmarks/exports.py onnx S04:100 FOLDER    # from tfae's
+
+writes requests.npy, trained.npz, mean.npy, tfae/1, keras, tfae.onnx. Every model takes images of
+values 0 to 255 and gives them back in the same units; scaling and mean are inside.
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+import workloads
+
+STEPS, REQUESTS, MAX_VALUE = 300, 100, 255
+
+
+def tfae(workload, folder):
+  """Trains, and exports with `tfae.export`."""
+  from contenders import tfae as contender
+  from tfae import exporting, training
+  run = contender.Contender(workload.name, folder)
+  run.train(STEPS)
+  run.save(folder / "trained.npz")
+  data = training.load_data(workloads.experiment(workload))
+  requests = data.test.images[:REQUESTS].astype(np.float32)
+  np.save(folder / "requests.npy", requests)
+  np.save(folder / "mean.npy", run.model.mean.numpy())
+  exporting.export(run.model, folder / "tfae", examples=requests, max_value=MAX_VALUE)
+
+
+def keras(workload, folder):
+  """Exports the same weights with Keras' `model.export`."""
+  import keras as keras_package
+  from contenders import keras as contender
+  weights = workloads.load_weights(folder / "trained.npz")
+  inner = contender.MODELS[workload.system](weights)
+  images = keras_package.Input((28, 28, 1), name="images")
+  mean = np.load(folder / "mean.npy")
+  model = keras_package.Model(images, (inner(images / MAX_VALUE - mean) + mean) * MAX_VALUE)
+  inner.set_weights(weights)
+  model.export(folder / "keras", verbose=False)
+
+
+def onnx(workload, folder):
+  """Converts tfae's export with tf2onnx."""
+  del workload
+  subprocess.run([sys.executable, "-m", "tf2onnx.convert", "--saved-model", folder / "tfae" / "1",
+                  "--signature_def", "reconstruct", "--opset", "18", "--output",
+                  folder / "tfae.onnx"], check=True)
+
+
+if __name__ == "__main__":
+  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+  parser.add_argument("exporter", choices=("tfae", "keras", "onnx"))
+  parser.add_argument("workload", choices=workloads.WORKLOADS)
+  parser.add_argument("folder", type=pathlib.Path)
+  arguments = parser.parse_args()
+  sys.path.insert(1, str(workloads.ROOT))
+  globals()[arguments.exporter](workloads.WORKLOADS[arguments.workload], arguments.folder)
