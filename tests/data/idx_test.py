@@ -267,6 +267,18 @@ def test_gzip_members_in_a_row_trailing_bytes_and_cut_streams_give_an_error_or_t
     np.testing.assert_array_equal(idx.read_images(tmp_path / "file"), IMAGES)
 
 
+def test_a_size_that_gzip_could_hold_costs_no_memory_before_the_data_are_there(tmp_path):
+  # 64 KiB that can't be packed: as gzip they could be 64 MiB, by their size alone.
+  noise = np.random.default_rng(0).bytes(1 << 16)
+  (tmp_path / "file").write_bytes(gzip.compress(header(1 << 6, 1 << 10, 1 << 10) + noise))
+  tracemalloc.start()
+  try:
+    refused(idx.read_images, tmp_path / "file", "truncated: found 65552 bytes", "expected 67108880")
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+  finally:
+    tracemalloc.stop()
+
+
 @fuzzing
 @given(sizes=st.lists(st.one_of(st.integers(2**32 - 3, 2**32 - 1), st.integers(1, 3),
                                 st.sampled_from([2**16, 2**31, 2**31 - 1])),
