@@ -331,7 +331,7 @@ def check(arguments):
 def main(arguments):
   try:
     return check(arguments)
-  except UserError as error:
+  except (UserError, OSError) as error:  # OSError: a version that was retired meanwhile, say
     print(f"check_saved_model.py: {error}", file=sys.stderr)
     return 2
 

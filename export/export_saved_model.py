@@ -13,8 +13,8 @@ from tfae.bin import cli
 flags.DEFINE_string("workdir", None, "Folder of the run.")
 flags.DEFINE_string("export_dir", None, "Folder of the versions 1, 2, 3, ...")
 flags.DEFINE_string("checkpoint", "latest", "latest, best or a step.")
-flags.DEFINE_integer("keep", None, "How many versions stay, the newest always; not set: all.",
-                     lower_bound=1)
+flags.DEFINE_integer("keep", None, "How many versions stay, the newest always; 2 or more leave a "
+                     "reader time to load; not set: all.", lower_bound=1)
 
 
 def main():

@@ -120,6 +120,20 @@ def test_a_binary_cross_entropy_model_serves_pixels_not_logits(tmp_path):
   assert pixels.min() >= 0 and pixels.max() <= 255 and pixels.std() > 0
 
 
+def test_a_version_that_another_exporter_retires_at_once_was_still_published(tmp_path, monkeypatch):
+  publish_ = exporting.publish.publish
+
+  def publish_and_be_overtaken(*arguments):
+    path = publish_(*arguments)
+    publish_(tmp_path, lambda folder: (folder / "other").write_text(""), lambda _: None, keep=1)
+    return path
+
+  monkeypatch.setattr(exporting.publish, "publish", publish_and_be_overtaken)
+  export = exporting.export(conv_model(), tmp_path, examples=IMAGES)
+  assert export.path == tmp_path / "1" and not export.path.exists()
+  assert export.bytes > 4 * export.parameters
+
+
 def test_an_export_that_fails_its_verification_is_not_published(tmp_path, monkeypatch):
   write = saved_model.write
 

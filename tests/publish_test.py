@@ -1,5 +1,6 @@
 """Publishing into integer versions."""
 
+import logging
 import os
 import pathlib
 import signal
@@ -10,6 +11,8 @@ import threading
 
 import pytest
 
+sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
+import tmpfs
 from tfae import publish
 from tfae.errors import InputError
 
@@ -105,7 +108,7 @@ def test_a_rename_that_fails_for_another_reason_is_not_tried_again(tmp_path, mon
   def fail(*_):
     raise OSError("disk is gone")
   monkeypatch.setattr(os, "rename", fail)
-  with pytest.raises(OSError, match="disk is gone"):
+  with pytest.raises(InputError, match="disk is gone"):
     publish.publish(tmp_path, write, good)
   assert names(tmp_path) == []
 
@@ -179,6 +182,93 @@ def test_a_retired_version_loses_its_number_before_its_files(tmp_path, monkeypat
   (name, files), = removed
   assert name.startswith(".tmp-") and "saved_model.pb" in files
   assert names(tmp_path) == ["2"]
+
+
+def test_a_link_or_a_file_with_a_number_is_retired_and_blocks_nobody(tmp_path):
+  elsewhere = tmp_path / "elsewhere"
+  publish.publish(elsewhere, write, good)
+  export_dir = tmp_path / "served"
+  export_dir.mkdir()
+  (export_dir / "1").symlink_to(elsewhere / "1")
+  (export_dir / "2").write_text("a file")
+  (export_dir / "3").symlink_to(tmp_path / "nowhere")
+  assert publish.publish(export_dir, write, good, keep=1) == export_dir / "4"
+  assert names(export_dir) == ["4"]
+  good(elsewhere / "1")  # a link's target is not the publisher's
+  # As a kill between the two steps of retiring a link leaves it.
+  (export_dir / ".tmp-1-0123abcd").symlink_to(elsewhere / "1")
+  (export_dir / ".tmp-1-4567abcd").symlink_to(tmp_path / "nowhere")
+  publish.publish(export_dir, write, good)
+  assert names(export_dir) == ["4", "5"]
+  good(elsewhere / "1")
+
+
+def test_what_cannot_be_cleared_is_a_warning_and_ends_no_publishing(tmp_path, monkeypatch, caplog):
+  stale = tmp_path / abandoned(tmp_path)[0]
+  remove = publish.shutil.rmtree
+
+  def refuse(path, **options):
+    if pathlib.Path(path) == stale:
+      raise PermissionError(13, "Permission denied", str(path))
+    remove(path, **options)
+
+  monkeypatch.setattr(publish.shutil, "rmtree", refuse)
+  with caplog.at_level(logging.WARNING):
+    assert publish.publish(tmp_path, write, good) == tmp_path / "1"
+  assert f"{stale}: left by a publisher that is gone, can't be removed" in caplog.text
+
+
+def test_who_can_not_retire_is_told_which_version_is_published(tmp_path, monkeypatch):
+  publish.publish(tmp_path, write, good)
+
+  def refuse(path):
+    raise PermissionError(13, "Permission denied", f"{path}/saved_model.pb")
+
+  monkeypatch.setattr(publish.shutil, "rmtree", refuse)
+  with pytest.raises(InputError, match=(
+      rf"{tmp_path}/2 is published, but keep=1 failed: .*Permission denied \(.*saved_model.pb\)")):
+    publish.publish(tmp_path, write, good, keep=1)
+  monkeypatch.undo()
+  publish.publish(tmp_path, write, good)
+  assert names(tmp_path) == ["2", "3"]
+
+
+def test_a_reader_overtaken_by_keep_finds_no_such_file_and_the_next_listing_helps(tmp_path):
+  def newest():
+    return tmp_path / max(names(tmp_path), key=int)
+
+  for keep in (1, 2, 3):
+    publish.publish(tmp_path, write, good, keep)
+    listed = newest()
+    # `keep` publications between its listing and its opening: one fewer is not enough.
+    for _ in range(keep - 1):
+      publish.publish(tmp_path, write, good, keep)
+      good(listed)
+    publish.publish(tmp_path, write, good, keep)
+    with pytest.raises(FileNotFoundError):
+      good(listed)
+    good(newest())
+
+
+def test_a_full_disk_is_one_clear_error_and_there_is_room_again_afterwards(tmp_path):
+  with tmpfs.mounted(tmp_path / "disk", 256 << 10) as disk:
+    export_dir = disk / "served"
+    large = lambda folder: (write(folder), (folder / "weights").write_bytes(bytes(300 << 10)))
+    publish.publish(export_dir, write, good)
+    for _ in range(2):  # what the first leaves would be in the way of the second
+      with pytest.raises(InputError) as caught:
+        publish.publish(export_dir, large, good, keep=1)
+      message = str(caught.value)
+      assert f"export_dir='{export_dir}': No space left on device" in message
+      assert "nothing was published" in message and "Make room" in message
+      assert names(export_dir) == ["1"]
+    good(export_dir / "1")
+    tmpfs.fill(disk)
+    with pytest.raises(InputError, match="No space left on device.*Make room"):
+      publish.publish(export_dir, write, good)
+    (disk / "filler").unlink()
+    tmpfs.resize(disk, 1 << 20)
+    assert publish.publish(export_dir, large, good) == export_dir / "2"
 
 
 @pytest.mark.parametrize("keep", [0, -1, True, 1.5, "2"])

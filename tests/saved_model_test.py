@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import pathlib
+import select
+import signal
 import subprocess
 import sys
 
@@ -14,7 +16,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import export_toy
-from tfae import graph, saved_model
+import tmpfs
+from tfae import graph, publish, saved_model
 from tfae.errors import InputError
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -203,11 +206,73 @@ def test_a_model_that_does_not_load_is_a_verification_error(toy, tmp_path):
 
 
 def test_the_fresh_process_cannot_import_tfae():
-  blocked = saved_model._PROGRAM.split("import json")[0] + "import tfae.errors"
+  blocked = saved_model._PROGRAM.split("import io")[0] + "import tfae.errors"
   result = subprocess.run([sys.executable, "-c", blocked], env=environment(), check=False,
                           capture_output=True, text=True)
   assert "tfae cannot be imported here" in result.stderr
   assert result.returncode
+
+
+# Dies once the fresh process has said, by an x, that it runs; that one would go on for ever.
+VERIFIER = """
+import os, signal, subprocess, sys
+from tfae import saved_model
+
+class Popen(subprocess.Popen):
+  def communicate(self, *arguments, **options):
+    assert self.stdout.read(1) == b"x"
+    print(self.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+subprocess.Popen = Popen
+saved_model._PROGRAM = saved_model._PROGRAM.split("import numpy")[0] + (
+    "import signal; answer.write(b'x'); answer.flush(); signal.pause()")
+saved_model.verify(sys.argv[1], {}, {})
+"""
+
+
+def test_a_verification_ends_with_the_process_that_wanted_it_and_leaves_no_file(tmp_path):
+  temporary = tmp_path / "tmp"
+  temporary.mkdir()
+  done = subprocess.run([sys.executable, "-c", VERIFIER, tmp_path], capture_output=True, text=True,
+                        check=False, env={**environment(), "TMPDIR": str(temporary)})
+  assert done.returncode == -signal.SIGKILL, done.stderr
+  try:
+    orphan = os.pidfd_open(int(done.stdout))
+  except ProcessLookupError:
+    orphan = None  # it has ended already
+  if orphan is not None:
+    ended = bool(select.select([orphan], [], [], 60)[0])
+    if not ended:
+      signal.pidfd_send_signal(orphan, signal.SIGKILL)
+    os.close(orphan)
+    assert ended
+  assert not list(temporary.iterdir())
+
+
+def test_a_disk_that_is_full_at_whichever_file_is_one_clear_error_and_leaves_nothing(toy, tmp_path):
+  frozen = graph.freeze(toy.signatures())
+  reached = set()
+
+  def write(folder):
+    try:
+      saved_model.write(folder, frozen)
+    except OSError:
+      reached.add(len(list(folder.iterdir())))
+      raise
+
+  with tmpfs.mounted(tmp_path / "disk", 4096) as disk:
+    for pages in range(1, 1000):
+      tmpfs.resize(disk, 4096 * pages)
+      try:
+        version = publish.publish(disk / "served", write, lambda folder: None)
+        break
+      except InputError as error:
+        assert "No space left on device" in str(error) and "Make room" in str(error)
+        assert not list((disk / "served").iterdir())
+    # It was full at the first file, at the second, and at the third.
+    assert reached == {1, 2, 3} and pages > 3
+    assert {path.name for path in version.iterdir()} == set(saved_model.FILES)
 
 
 def test_a_bfloat16_model_is_written_and_verified_within_a_bound_of_its_own(tmp_path):

@@ -106,9 +106,11 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
         "tfae": tfae.__version__, "parameters": parameters, "loss": model.loss,
         "scale": model.scale, "compute_dtype": model.encoder.compute_dtype.name,
         **(metadata or {})}, tolerance)
+    # Measured here: another exporter's `keep` may retire the version as soon as it is published.
+    report["bytes"] = (folder / "saved_model.pb").stat().st_size
 
   def verify(folder):
     report["differences"] = saved_model.verify(folder, inputs, references, tolerance)
 
   path = publish.publish(export_dir, write, verify, keep)
-  return Export(path, (path / "saved_model.pb").stat().st_size, parameters, **report)
+  return Export(path=path, parameters=parameters, **report)

@@ -1,11 +1,17 @@
 """Publishing a verified model into the next integer version of a folder, and retiring old ones.
 
-Readers (TensorFlow Serving, a program that takes the highest number) never see half a version.
+Readers (TensorFlow Serving, a program that takes the highest number) never see half a version,
+and no number ever means another model. A version that is retired is gone in one step: who listed
+the folder before and opens the version after finds no such file, and lists again. With `keep` that
+takes `keep` publications between the listing and the end of the loading: 2 or more leave a reader
+the time of a whole export, 1 leaves it none.
 Linux: relies on flock, which the kernel releases when its owner dies, however it dies.
 """
 
 import contextlib
+import errno
 import fcntl
+import logging
 import os
 import pathlib
 import re
@@ -14,6 +20,8 @@ import shutil
 
 from tfae import files
 from tfae.errors import InputError, check_int
+
+_log = logging.getLogger(__name__)
 
 _VERSION = re.compile(r"[0-9]+")
 _TEMPORARY = re.compile(r"\.tmp-[0-9]+-[0-9a-f]{8}")
@@ -26,7 +34,8 @@ def publish(export_dir, write_fn, verify_fn, keep=None):
   if it is bad, brought to the disk (fsync) and only then renamed. If either function raises,
   nothing is published and nothing is left behind. `keep` retires all but the newest `keep`
   versions afterwards. Returns the pathlib.Path of the version. Raises InputError for an
-  export_dir that cannot be made or written, and whatever the two functions raise.
+  export_dir that cannot be made or written or is full (an OSError of `write_fn` counts as that),
+  and for versions that cannot be retired; otherwise whatever the two functions raise.
   """
   if keep is not None:
     check_int("keep", keep, 1)
@@ -41,10 +50,12 @@ def publish(export_dir, write_fn, verify_fn, keep=None):
       owner = os.open(folder, os.O_RDONLY)
       fcntl.flock(owner, fcntl.LOCK_EX)
   try:
-    write_fn(folder)
+    with _as_input_error(export_dir):
+      write_fn(folder)
     verify_fn(folder)
-    _fsync_tree(folder)
-    version = _rename_to_next(folder, export_dir)
+    with _as_input_error(export_dir):
+      _fsync_tree(folder)
+      version = _rename_to_next(folder, export_dir)
   except BaseException:
     shutil.rmtree(folder, ignore_errors=True)
     raise
@@ -53,7 +64,10 @@ def publish(export_dir, write_fn, verify_fn, keep=None):
   files.sync(export_dir)
   files.sync(export_dir.absolute().parent)
   if keep is not None:
-    retire(export_dir, keep)
+    try:
+      retire(export_dir, keep)
+    except InputError as error:
+      raise InputError(f"{version} is published, but keep={keep} failed: {error}") from error
   return version
 
 
@@ -70,7 +84,7 @@ def retire(export_dir, keep):
     for _, name in retired:
       folder = _temporary(export_dir)
       os.rename(export_dir / name, folder)
-      shutil.rmtree(folder)
+      _remove(folder)
   return [number for number, _ in retired]
 
 
@@ -110,15 +124,32 @@ def _lock(folder):
 def _clear_stale(export_dir):
   """Removes temporaries whose publisher is gone; a live one holds the lock on its folder."""
   for name in filter(_TEMPORARY.fullmatch, os.listdir(export_dir)):
-    folder = export_dir / name
-    descriptor = os.open(folder, os.O_RDONLY)
+    path = export_dir / name
     try:
-      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      shutil.rmtree(folder)
-    except BlockingIOError:
-      continue
-    finally:
-      os.close(descriptor)
+      if path.is_symlink() or not _is_locked(path):
+        _remove(path)
+    except OSError as error:
+      # Another user's, say. It is in nobody's way, so it must not end all publishing.
+      _log.warning("%s: left by a publisher that is gone, can't be removed: %s", path, error)
+
+
+def _is_locked(path):
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return False
+  except BlockingIOError:
+    return True
+  finally:
+    os.close(descriptor)
+
+
+def _remove(path):
+  """Removes a folder, a file or a link; what the link points to stays."""
+  if path.is_dir() and not path.is_symlink():
+    shutil.rmtree(path)
+  else:
+    path.unlink()
 
 
 @contextlib.contextmanager
@@ -126,8 +157,12 @@ def _as_input_error(export_dir):
   try:
     yield
   except OSError as error:
-    raise InputError(f"export_dir={str(export_dir)!r}: {error.strerror or error}; expected a "
-                     "folder that exists or can be made, and can be written.") from error
+    where = f" ({error.filename})" if error.filename else ""
+    what = ("nothing was published, what is there stays as it was. Make room, or choose another "
+            "folder, and export again." if error.errno in (errno.ENOSPC, errno.EDQUOT) else
+            "expected a folder that exists or can be made, and can be written.")
+    raise InputError(
+        f"export_dir={str(export_dir)!r}: {error.strerror or error}{where}; {what}") from error
 
 
 def _fsync_tree(folder):

@@ -1,17 +1,17 @@
 """Writing a frozen graph as a SavedModel that is the same bytes every time, and verifying it."""
 
 import hashlib
+import io
 import json
 import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2, meta_graph_pb2, saved_model_pb2
-from tensorflow.python.saved_model import fingerprinting_utils
+from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
 
 from tfae.errors import InputError, check_number
 
@@ -32,7 +32,7 @@ def write(directory, frozen, metadata=None, tolerance=1e-5):
   units, loss; no times, no paths: every file is a function of `frozen` and `metadata` alone).
   `tolerance` is the bound that the model is verified with; its checkers read it from
   signature.json. Returns {file name: sha256 hex}. Raises InputError for metadata that is not JSON
-  and for a graph over protobuf's 2 GiB.
+  and for a graph over protobuf's 2 GiB, OSError if a file can't be written.
   """
   directory = pathlib.Path(directory)
   tolerance = check_number("tolerance", tolerance, 0, above=True)
@@ -55,11 +55,11 @@ def write(directory, frozen, metadata=None, tolerance=1e-5):
   directory.mkdir(parents=True, exist_ok=True)
   (directory / "saved_model.pb").write_bytes(model)
   (directory / SIGNATURE_FILE).write_text(text)
-  fingerprinting_utils.write_fingerprint(str(directory))
-  path = directory / "fingerprint.pb"
-  fingerprint = fingerprint_pb2.FingerprintDef.FromString(path.read_bytes())
+  # TensorFlow's own writer of the file answers a full disk with an error that is no OSError.
+  fingerprint = fingerprint_pb2.FingerprintDef.FromString(
+      fingerprinting.CreateFingerprintDef(str(directory)))
   fingerprint.uuid = str(int(digest[:16], 16))  # TensorFlow draws it at random
-  path.write_bytes(fingerprint.SerializeToString(deterministic=True))
+  (directory / "fingerprint.pb").write_bytes(fingerprint.SerializeToString(deterministic=True))
   return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
           for path in [directory / name for name in FILES]}
 
@@ -134,7 +134,8 @@ def _as_float(value):
   return np.asarray(value).astype(np.float64)
 
 
-# It only loads, runs and saves; comparing is left to the parent, which holds the references.
+# It only loads, runs and answers; comparing is left to the parent, which holds the references.
+# Arrays go through pipes: nothing is left on a disk, and no disk can be full.
 _PROGRAM = """
 import sys
 
@@ -144,14 +145,23 @@ class Blocker:
       raise ImportError(f"{name} cannot be imported here: an export must stand on its own")
 
 sys.meta_path.insert(0, Blocker())
-import json
+import io, os, threading
+
+def end_with_parent(lifeline):
+  os.read(lifeline, 1)  # nobody writes: it returns when the parent is gone, however it went
+  os._exit(1)
+
+directory, lifeline = sys.argv[1:]
+threading.Thread(target=end_with_parent, args=[int(lifeline)], daemon=True).start()
+answer = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)  # whatever a library prints is no part of the answer
+
 import numpy as np
 import tensorflow as tf
 
-directory, folder = sys.argv[1:]
-inputs = np.load(folder + "/inputs.npz")
+inputs = np.load(io.BytesIO(sys.stdin.buffer.read()))
 loaded = tf.saved_model.load(directory)
-outputs, names = {}, []
+outputs = {}
 for key, function in loaded.signatures.items():
   specs = function.structured_input_signature[1]
   feeds = {}
@@ -161,29 +171,36 @@ for key, function in loaded.signatures.items():
     feeds[name] = tf.cast(tf.constant(inputs[f"{key}/{name}"]), spec.dtype)
   for name, value in function(**feeds).items():
     outputs[f"{key}/{name}"] = value.numpy().astype(np.float64)
-np.savez(folder + "/outputs.npz", **outputs)
+with answer:
+  np.savez(answer, **outputs)
 """
 
 
 def _run_elsewhere(directory, examples):
   """Returns signature -> output -> float64 array of every signature in `directory`."""
-  with tempfile.TemporaryDirectory(prefix="tfae-verify-") as folder:
-    arrays = {f"{key}/{name}": np.asarray(value)
-              for key, inputs in examples.items() for name, value in inputs.items()}
-    np.savez(f"{folder}/inputs.npz", **{
-        # npz cannot name bfloat16.
-        name: value if value.dtype.kind in "biuf" else _as_float(value)
-        for name, value in arrays.items()})
-    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="-1", TF_CPP_MIN_LOG_LEVEL="3")
-    result = subprocess.run([sys.executable, "-c", _PROGRAM, str(directory), folder], cwd=folder,
-                            env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-                            text=True, check=False)
-    if result.returncode:
-      lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
-      raise VerificationError(f"a fresh process could not run {directory}: {lines[-1]}")
-    outputs = {}
-    with np.load(f"{folder}/outputs.npz") as saved:
-      for path in saved.files:
-        key, name = path.split("/")
-        outputs.setdefault(key, {})[name] = saved[path]
+  arrays = {f"{key}/{name}": np.asarray(value)
+            for key, inputs in examples.items() for name, value in inputs.items()}
+  question = io.BytesIO()
+  np.savez(question, **{
+      # npz cannot name bfloat16.
+      name: value if value.dtype.kind in "biuf" else _as_float(value)
+      for name, value in arrays.items()})
+  environment = dict(os.environ, CUDA_VISIBLE_DEVICES="-1", TF_CPP_MIN_LOG_LEVEL="3")
+  lifeline = os.pipe()
+  try:
+    result = subprocess.run([sys.executable, "-c", _PROGRAM, str(directory), str(lifeline[0])],
+                            cwd=directory, env=environment, input=question.getvalue(),
+                            capture_output=True, pass_fds=lifeline[:1], check=False)
+  finally:
+    for descriptor in lifeline:
+      os.close(descriptor)
+  if result.returncode:
+    said = result.stderr.decode(errors="replace").strip().splitlines()
+    raise VerificationError(f"a fresh process could not run {directory}: "
+                            f"{said[-1] if said else f'exit code {result.returncode}'}")
+  outputs = {}
+  with np.load(io.BytesIO(result.stdout)) as saved:
+    for path in saved.files:
+      key, name = path.split("/")
+      outputs.setdefault(key, {})[name] = saved[path]
   return outputs

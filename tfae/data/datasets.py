@@ -73,8 +73,10 @@ def load(name, data_dir=None, validation=0, seed=0, stratify=False):
 
   `validation` images are taken out of train, chosen by `seed`; `stratify` keeps the proportions
   of the classes. Train and validation keep the original order. Returns a Dataset.
-  Raises InputError for a bad argument, for files that are missing, ambiguous or damaged, and if
-  `stratify` finds no labels or too few images of a class.
+  What was verified is what is used: nothing is read twice, and the files of 'idx' are those of
+  one moment. Raises InputError for a bad argument, for files that are missing, ambiguous, damaged,
+  changed while they are read or too large, and if `stratify` finds no labels or too few images of
+  a class.
   """
   check_choice("name", name, NAMES)
   check_int("validation", validation, 0)
@@ -101,8 +103,8 @@ def _digits(_):
 
 
 def _mnist(data_dir):
-  paths = sources.mnist(data_dir)
-  return tuple(_split(*idx.read_pair(paths[f"{part}_images"], paths[f"{part}_labels"]))
+  files = sources.mnist(data_dir)
+  return tuple(_split(*idx.read_pair(files[f"{part}_images"], files[f"{part}_labels"]))
                for part in ("train", "test"))
 
 
@@ -113,17 +115,17 @@ def _idx(data_dir):
   except OSError as error:
     raise InputError(f"data_dir={str(folder)!r}: can't be listed: {error.strerror}. Expected a "
                      "folder of IDX files.") from error
-  parts = []
-  for prefixes in (("train",), ("test", "t10k")):
-    images = _one(folder, names, prefixes, "images", required=True)
-    labels = _one(folder, names, prefixes, "labels", required=False)
-    parts.append((images, _split(idx.read_images(images), None) if labels is None else
-                  _split(*idx.read_pair(images, labels, classes=None))))
-  (train_path, train), (test_path, test) = parts
+  paths = [(_one(folder, names, prefixes, "images", required=True),
+            _one(folder, names, prefixes, "labels", required=False))
+           for prefixes in (("train",), ("test", "t10k"))]
+  with idx.unchanged([path for pair in paths for path in pair if path]):
+    train, test = (_split(idx.read_images(images), None) if labels is None else
+                   _split(*idx.read_pair(images, labels, classes=None))
+                   for images, labels in paths)
   if train.images.shape[1:] != test.images.shape[1:]:
     sizes = ["{} x {}".format(*split.images.shape[1:3]) for split in (train, test)]
-    raise InputError(f"{test_path}: found images of {sizes[1]} (height x width), expected "
-                     f"{sizes[0]} as in {train_path}.")
+    raise InputError(f"{paths[1][0]}: found images of {sizes[1]} (height x width), expected "
+                     f"{sizes[0]} as in {paths[0][0]}.")
   return train, test
 
 

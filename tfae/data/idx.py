@@ -4,7 +4,9 @@ Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits", file 
 """
 
 import contextlib
+import dataclasses
 import gzip
+import io
 import math
 import os
 import pathlib
@@ -23,37 +25,81 @@ _DTYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "flo
 _MAX_EXPANSION = 1032
 
 
+@dataclasses.dataclass(frozen=True)
+class Content:
+  """The raw bytes that the file `path` held when it was read: nobody can change them since."""
+  path: pathlib.Path
+  data: bytes
+
+  def __str__(self):
+    return str(self.path)
+
+
 @contextlib.contextmanager
-def open_raw(path):
+def unchanged(paths):
+  """Raises InputError if one of the files was written to or replaced while the block ran.
+
+  What is read in several steps, or from several files, could else be part old and part new. A
+  write within the same tick of the file system's clock (milliseconds) as the one before the block
+  stays unseen, if the size is the same.
+  """
+  before = [(path, _state(path)) for path in paths]
+  failure = None
+  try:
+    yield
+  except InputError as error:
+    failure = error  # it may come from nothing but the change
+  for path, state in before:
+    if _state(path) != state:
+      raise InputError(f"{path}: changed while it was read. Start again once it is complete."
+                       ) from failure
+  if failure:
+    raise failure
+
+
+def _state(path):
+  try:
+    found = os.stat(path)
+  except OSError:
+    return None
+  return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@contextlib.contextmanager
+def open_raw(file):
   """Opens a file, raw or gzip (told by its first bytes), for reading its raw bytes.
 
-  Yields (binary stream, the most raw bytes that the file can hold: exact unless gzip).
-  Raises InputError if the file can't be opened or read, is damaged gzip, or is named .gz but is
-  not gzip. Use the stream inside the `with` only to read: every OSError becomes InputError.
+  `file` is a path or a Content. Yields (binary stream, the most raw bytes that the file can hold:
+  exact unless gzip). Raises InputError if the file can't be opened or read, is damaged gzip, or is
+  named .gz but is not gzip. Use the stream inside the `with` only to read: every OSError becomes
+  InputError.
   """
-  path = pathlib.Path(path)
+  if isinstance(file, Content):
+    yield io.BytesIO(file.data), len(file.data)
+    return
+  path = pathlib.Path(file)
   try:
     if not path.is_file():  # also keeps a named pipe from blocking
       raise InputError(f"{path}: not found or not a file: expected an IDX file, raw or .gz.")
-    with open(path, "rb") as file:
-      size = os.fstat(file.fileno()).st_size
-      start = file.read(2)
-      file.seek(0)
+    with open(path, "rb") as raw:
+      size = os.fstat(raw.fileno()).st_size
+      start = raw.read(2)
+      raw.seek(0)
       if start == b"\x1f\x8b":
-        with gzip.GzipFile(fileobj=file) as stream:
+        with gzip.GzipFile(fileobj=raw) as stream:
           yield stream, size * _MAX_EXPANSION
       elif path.suffix == ".gz":
         raise InputError(f"{path}: not gzip though named .gz: found 0x{start.hex()} at offset 0, "
                          "expected 0x1f8b. Drop .gz from its name if it is raw, or fetch it again.")
       else:
-        yield file, size
+        yield raw, size
   except (OSError, EOFError, zlib.error) as error:
     raise InputError(f"{path}: can't be read: {error}. Fetch it again or check its permissions."
                      ) from error
 
 
 def read_images(path):
-  """Reads an IDX file of images, raw or .gz.
+  """Reads an IDX file of images: a path, raw or .gz, or a Content.
 
   Returns uint8 [n, height, width], values 0 to 255, n, height and width at least 1.
   Raises InputError for anything else, naming the file, field or offset, found and expected.
@@ -62,7 +108,7 @@ def read_images(path):
 
 
 def read_labels(path, classes=10):
-  """Reads an IDX file of labels, raw or .gz.
+  """Reads an IDX file of labels: a path, raw or .gz, or a Content.
 
   Returns uint8 [n], n at least 1, values below `classes` (None: any value, 0 to 255).
   Raises InputError for anything else, naming the file, field or offset, found and expected.
@@ -100,7 +146,14 @@ def _read(path, axes):
     # Python integers don't overflow, and nothing is allocated for a size that can't be there.
     if header + size > most:
       raise InputError(f"{path}: truncated or wrong sizes: found at most {most} bytes, {expected}")
-    data = _read_up_to(stream, size + 1)  # one more byte tells that there is too much
+    if size > _memory():
+      raise InputError(f"{path}: too large: {size} bytes of data by its header, and this machine "
+                       f"has {_memory()} of memory. Use fewer or smaller images.")
+    try:
+      data = read_up_to(stream, size + 1)  # one more byte tells that there is too much
+    except MemoryError:
+      raise InputError(f"{path}: too large: {size} bytes of data by its header, more than this "
+                       "process may take. Use fewer or smaller images.") from None
   if len(data) < size:
     raise InputError(f"{path}: truncated: found {header + len(data)} bytes, {expected}")
   if len(data) > size:
@@ -133,7 +186,12 @@ def _read_header(path, stream, axes):
   return shape
 
 
-def _read_up_to(stream, size):
+def _memory():
+  """Bytes of the machine: past them a gzip file would end it before any allocation failed."""
+  return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def read_up_to(stream, size):
   """Reads at most `size` bytes, allocating only for bytes that are there."""
   data = bytearray()
   while chunk := stream.read(min(CHUNK, size - len(data))):

