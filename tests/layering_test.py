@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
     {"errors", "files"},
-    {"specs.layers", "specs.losses", "specs.mirror", "specs.optimizers"},
+    {"specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.optimizers"},
     {"randomness", "ops", "initializers", "losses", "placement"},
     {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
     {"layers", "network", "optimizers", "checkpoint"},
@@ -50,9 +50,9 @@ ONLY = {
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "specs.layers", "specs.losses", "specs.mirror",
-                      "specs.optimizers", "data.idx", "data.sources", "data.datasets",
-                      "experiment", "workdir", "publish"]
+WITHOUT_TENSORFLOW = ["errors", "files", "specs.layers", "specs.losses", "specs.memory",
+                      "specs.mirror", "specs.optimizers", "data.idx", "data.sources",
+                      "data.datasets", "experiment", "workdir", "publish"]
 
 
 def module_of(path):

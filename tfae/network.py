@@ -9,6 +9,7 @@ from tfae import placement, randomness
 from tfae.errors import InputError, check_choice, check_int
 from tfae.layers import Layer
 from tfae.specs import layers as specs
+from tfae.specs import memory
 from tfae.specs.mirror import mirror as mirror_specs
 
 COMPUTE_DTYPES = ("float32", "bfloat16", "float64")
@@ -61,6 +62,9 @@ class Stack(tf.Module):
       if index not in range(len(layers)):
         raise InputError(f"Stack.kernels: there is no layer {index!r}; {name} has "
                          f"{len(layers)} layers, counted from 0.")
+    if memory.on_host(self.device):
+      memory.check(memory.weight_bytes(layers, self.shapes, kernels), f"{name}:",
+                   "Use fewer units or filters.")
     with tf.device(self.device):
       self.layers = [
           Layer(spec, shape, path=f"{name}/layer_{i}", seed=seed, dtype=dtype,

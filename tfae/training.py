@@ -344,6 +344,7 @@ def _run_in(workdir, run, kind, identity, data):
 
 def prepare(experiment, data, workdir=None):
   """Returns the `Run` of an experiment on loaded data, at step 0."""
+  experiments.check_fit(experiment, data)
   where = experiment.placement
   devices = placement.Devices.resolve(where.encoder, where.decoder, where.data)
   model = build(experiment, data.train.images.shape[1:], data.max_value,
