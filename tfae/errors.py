@@ -34,7 +34,8 @@ def shown(value):
 
 def nearest(word, candidates):
   """Returns " Did you mean 'x'?" for the closest of `candidates`, or ''."""
-  close = difflib.get_close_matches(str(word)[:_SHOWN], [str(c) for c in candidates], n=1, cutoff=0.5)
+  close = difflib.get_close_matches(str(word)[:_SHOWN], [str(c) for c in candidates], n=1,
+                                    cutoff=0.5)
   return f" Did you mean {close[0]!r}?" if close else ""
 
 
@@ -89,9 +90,10 @@ def check_float32(name, value, minimum=0.0, maximum=math.inf, *, above=False, be
   """
   number = check_number(name, value, minimum, maximum, above=above, below=below)
   if number and not SMALLEST_FLOAT32 <= abs(number) <= LARGEST_FLOAT32:
+    zero = "0, or " if minimum <= 0 and not above else ""
     raise InputError(f"{name}={shown(value)}: is {'zero' if abs(number) < 1 else 'infinite'} in "
-                     f"float32. Use {'' if above else '0, or '}a number from {SMALLEST_FLOAT32:g} "
-                     f"to {min(maximum, LARGEST_FLOAT32):g}.")
+                     f"float32. Use {zero}a number from {SMALLEST_FLOAT32:g} to "
+                     f"{min(maximum, LARGEST_FLOAT32):g}.")
   if below and struct.unpack("f", struct.pack("f", number))[0] >= maximum:
     raise InputError(f"{name}={shown(value)}: is {maximum:g} in float32. Use at most 0.9999999.")
   return number

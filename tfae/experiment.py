@@ -72,8 +72,8 @@ class Model:
         continue
       if not isinstance(value, (tuple, list)) or not value or not all(
           isinstance(layer, layer_specs.Layer) for layer in value):
-        raise InputError(f"model.{name}={shown(value)}: expected a non-empty tuple of layers such as "
-                         "(tfae.Flatten(), tfae.Dense(64)), set in the config file.")
+        raise InputError(f"model.{name}={shown(value)}: expected a non-empty tuple of layers such "
+                         "as (tfae.Flatten(), tfae.Dense(64)), set in the config file.")
       _set(self, **{name: tuple(value)})
     check_bool("model.tied", self.tied)
     check_choice("model.output_activation", self.output_activation, layer_specs.ACTIVATIONS)
@@ -315,8 +315,8 @@ def _optimizer(section):
   known = {field.name for field in dataclasses.fields(OPTIMIZERS[name])}
   for field in section:
     if field not in known:
-      raise InputError(f"optimizer.{field}={shown(section[field])}: {name} has no such field; it has "
-                       f"{', '.join(sorted(known))}.")
+      raise InputError(f"optimizer.{field}={shown(section[field])}: {name} has no such field; it "
+                       f"has {', '.join(sorted(known))}.")
   if "learning_rate" not in section and name == "sgd":
     raise InputError("optimizer.learning_rate: sgd has no default. Set one, such as 0.01.")
   return OPTIMIZERS[name](**section)

@@ -19,8 +19,8 @@ INITIALIZERS = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "l
                 "lecun_normal", "orthogonal", "zeros", "ones")
 PADDINGS = ("same", "valid")
 
-# Found by trying (TensorFlow 2.21, CPU): a transposed convolution of stride 700 crashes the process,
-# one of 512 does not.
+# Found by trying (TensorFlow 2.21, CPU): a transposed convolution of stride 700 crashes the
+# process, one of 512 does not.
 LARGEST_STRIDE = 256
 LARGEST_WINDOW = 4096  # of a pooling or upsampling, which is as many copies of the image
 LARGEST_RANK = 8  # of a Reshape; TensorFlow aborts the process at 255
@@ -294,15 +294,16 @@ def shapes(layers, input_shape, name):
     raise InputError(f"{name}={shown(layers)}: expected a non-empty sequence of layers "
                      f"({', '.join(LAYERS)}).")
   if not isinstance(input_shape, (tuple, list)):
-    raise InputError(f"{name}: input_shape={shown(input_shape)}: expected a tuple without the batch, "
-                     "(features,) or (height, width, channels).")
+    raise InputError(f"{name}: input_shape={shown(input_shape)}: expected a tuple without the "
+                     "batch, (features,) or (height, width, channels).")
   input_shape = tuple(check_int(f"{name}: input_shape", n, 1) for n in input_shape)
   if len(layers) > LARGEST_DEPTH:
     raise InputError(f"{name}: has {len(layers)} layers, expected at most {LARGEST_DEPTH}.")
   result = [input_shape]
   for index, layer in enumerate(layers):
     if not isinstance(layer, Layer):
-      raise InputError(f"{name}[{index}]={shown(layer)}: expected a layer ({', '.join(LAYERS)}).")
+      raise InputError(f"{name}[{index}]={shown(layer)}: expected a layer "
+                       f"({', '.join(LAYERS)}).")
     try:
       result.append(layer.output_shape(result[-1]))
     except InputError as error:
