@@ -93,11 +93,18 @@ class Stack(tf.Module):
     """
     with tf.device(self.device):
       x = tf.cast(x, self.compute_dtype)
-      for index, layer in enumerate(self.layers):
-        needs_key = key is not None and isinstance(layer.spec, specs.Dropout)
-        with tf.name_scope(layer.path):
-          x = layer(x, randomness.fold_in(key, index) if needs_key else None)
+      for index in range(len(self.layers)):
+        x = self.layer_output(index, x, key)
       return x
+
+  def layer_output(self, index, x, key=None):
+    """Returns what layer `index` alone makes of x, its input in compute_dtype; key as above."""
+    layer = self.layers[index]
+    with tf.device(self.device):
+      needs_key = key is not None and isinstance(layer.spec, specs.Dropout)
+      layer_key = randomness.fold_in(key, index) if needs_key else None
+      with tf.name_scope(layer.path):
+        return layer(x, layer_key)
 
   def summary_rows(self):
     """Returns (layer, output shape, parameters, device, tied to) a layer, as strings."""
