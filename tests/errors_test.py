@@ -58,7 +58,7 @@ def test_an_integer_within_the_bounds_comes_back_as_int(value):
                                    np.float32(3), pytest.param(10**400, id="huge")])
 def test_what_is_no_integer_within_the_bounds_is_refused(value):
   message = refusal(errors.check_int, "units", value, 1, 7)
-  assert message == f"units={value!r}: expected an integer from 1 to 7."
+  assert message == f"units={errors.shown(value)}: expected an integer from 1 to 7."
 
 
 @pytest.mark.parametrize("value", [0, 0.5, 1, np.float32(0.25), np.int8(1),
@@ -73,7 +73,7 @@ def test_a_number_within_the_bounds_comes_back_as_float(value):
                                    pytest.param(-10**400, id="minus huge")])
 def test_what_is_no_finite_number_within_the_bounds_is_refused(value):
   message = refusal(errors.check_number, "rate", value, 0, 1)
-  assert message == f"rate={value!r}: expected a finite number >= 0 and <= 1."
+  assert message == f"rate={errors.shown(value)}: expected a finite number >= 0 and <= 1."
 
 
 def test_the_bounds_themselves_can_be_excluded_and_the_message_says_so():

@@ -14,12 +14,13 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
     {"errors", "files"},
-    {"specs.layers", "specs.losses", "specs.mirror", "specs.optimizers"},
+    {"specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.optimizers"},
     {"randomness", "ops", "initializers", "losses", "placement"},
     {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
     {"layers", "network", "optimizers", "checkpoint"},
     {"models.autoencoder"},
-    {"experiment", "evaluation", "loop", "metrics", "build", "workdir", "training"},
+    {"experiment", "evaluation", "diagnosis", "loop", "metrics", "signals", "build", "workdir",
+     "training"},
     {"graph", "saved_model", "publish", "exporting"},
     {"bin.cli", "bin.train", "bin.evaluate"},
 ]
@@ -31,8 +32,10 @@ SAME_FLOOR = {
     "data.datasets": {"data.idx", "data.sources"},
     "network": {"layers"},
     "build": {"workdir"},
+    "diagnosis": {"evaluation"},
     "workdir": {"experiment"},
-    "training": {"build", "evaluation", "experiment", "loop", "metrics", "workdir"},
+    "training": {"build", "diagnosis", "evaluation", "experiment", "loop", "metrics", "signals",
+                 "workdir"},
     "exporting": {"graph", "publish", "saved_model"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
@@ -50,9 +53,9 @@ ONLY = {
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "specs.layers", "specs.losses", "specs.mirror",
-                      "specs.optimizers", "data.idx", "data.sources", "data.datasets",
-                      "experiment", "workdir", "publish"]
+WITHOUT_TENSORFLOW = ["errors", "files", "specs.layers", "specs.losses", "specs.memory",
+                      "specs.mirror", "specs.optimizers", "data.idx", "data.sources",
+                      "data.datasets", "experiment", "workdir", "publish"]
 
 
 def module_of(path):

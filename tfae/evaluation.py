@@ -6,12 +6,23 @@ import numpy as np
 import tensorflow as tf
 
 
+_MOST_IMAGES = 1000
+_MOST_VALUES = 2**26  # in one layer's output: 256 MiB of float32
+
+
+def chunk_size(model):
+  """Returns how many images are on the device at a time: at most 1,000, fewer for large layers."""
+  largest = max(math.prod(shape) for stack in (model.encoder, model.decoder)
+                for shape in stack.shapes)
+  return max(1, min(_MOST_IMAGES, _MOST_VALUES // largest))
+
+
 class Evaluator:
   """Means of a model's metrics over all images of a split."""
 
-  def __init__(self, model, chunk=1000):
-    """Takes a model with `metrics(images)`; `chunk` images are on the device at a time."""
-    self._chunk = chunk
+  def __init__(self, model, chunk=None):
+    """Takes a `tfae.Autoencoder`; `chunk` images are on the device at a time, None: what fits."""
+    self._chunk = chunk or chunk_size(model)
     self._metrics = tf.function(
         lambda images: model.metrics(images), autograph=False, reduce_retracing=True)
 

@@ -7,11 +7,13 @@ import ml_collections
 from ml_collections import config_dict
 
 from tfae.data import datasets
-from tfae.errors import InputError, check_bool, check_choice, check_int, check_number, nearest
+from tfae.errors import (InputError, check_bool, check_choice, check_int, check_number, nearest,
+                         shown)
 from tfae.specs import layers as layer_specs
+from tfae.specs import memory
 from tfae.specs.losses import LOSSES
 from tfae.specs.mirror import mirror
-from tfae.specs.optimizers import OPTIMIZERS, Adam, Optimizer
+from tfae.specs.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 
 COMPUTE_DTYPES = ("float32", "bfloat16")
 JIT_MODES = ("auto", "on", "off")
@@ -70,8 +72,8 @@ class Model:
         continue
       if not isinstance(value, (tuple, list)) or not value or not all(
           isinstance(layer, layer_specs.Layer) for layer in value):
-        raise InputError(f"model.{name}={value!r}: expected a non-empty tuple of layers such as "
-                         "(tfae.Flatten(), tfae.Dense(64)), set in the config file.")
+        raise InputError(f"model.{name}={shown(value)}: expected a non-empty tuple of layers such "
+                         "as (tfae.Flatten(), tfae.Dense(64)), set in the config file.")
       _set(self, **{name: tuple(value)})
     check_bool("model.tied", self.tied)
     check_choice("model.output_activation", self.output_activation, layer_specs.ACTIVATIONS)
@@ -95,16 +97,25 @@ class Model:
                          f"the decoder ends in {last!r}. Use output_activation='linear'.")
 
   def check_shapes(self, image_shape):
-    """Raises InputError if the stacks can't take images of `image_shape` and give them back."""
-    codes = layer_specs.shapes(self.encoder, image_shape, "model.encoder")[-1]
-    if self.decoder is None:
-      mirror(self.encoder, image_shape, output_activation=self.output_activation,
-             use_bias=self.decoder_bias)
-      return
-    found = layer_specs.shapes(self.decoder, codes, "model.decoder")[-1]
-    if found != tuple(image_shape):
-      raise InputError(f"model.decoder: ends in shape {found}, the images have "
+    """Raises InputError if the stacks can't take images of `image_shape` and give them back.
+
+    Returns:
+      (layers, shapes between them, indices of the layers that share a kernel) of the encoder and
+      of the decoder.
+    """
+    encoder = layer_specs.shapes(self.encoder, image_shape, "model.encoder")
+    layers, name, shared = self.decoder, "model.decoder", ()
+    if layers is None:
+      mirrored = mirror(self.encoder, image_shape, output_activation=self.output_activation,
+                        use_bias=self.decoder_bias)
+      layers, name = [undone.layer for undone in mirrored], "the mirrored model.encoder"
+      if self.tied:
+        shared = [i for i, undone in enumerate(mirrored) if undone.source is not None]
+    decoder = layer_specs.shapes(layers, encoder[-1], name)
+    if decoder[-1] != tuple(image_shape):
+      raise InputError(f"model.decoder: ends in shape {decoder[-1]}, the images have "
                        f"{tuple(image_shape)}.")
+    return (self.encoder, encoder, ()), (layers, decoder, shared)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +129,7 @@ class Placement:
     for field in dataclasses.fields(self):
       value = getattr(self, field.name)
       if not isinstance(value, str) or not value:
-        raise InputError(f"placement.{field.name}={value!r}: expected 'auto' or a device name "
+        raise InputError(f"placement.{field.name}={shown(value)}: expected 'auto' or a device name "
                          "such as '/GPU:0'.")
 
 
@@ -185,7 +196,7 @@ class Experiment:
       kind = typing.get_type_hints(Experiment)[field.name]
       value = getattr(self, field.name)
       if dataclasses.is_dataclass(kind) and not isinstance(value, kind):
-        raise InputError(f"{field.name}={value!r}: expected an instance of "
+        raise InputError(f"{field.name}={shown(value)}: expected an instance of "
                          f"tfae.experiment.{kind.__name__}, such as {_EXAMPLES[kind]}.")
     _set(self, seed=check_int("seed", self.seed, 0, 2**63 - 1),
          batch_size=check_int("batch_size", self.batch_size, 1),
@@ -210,9 +221,29 @@ def load_data(experiment, data_dir=None):
   """
   config = experiment.data
   data = datasets.load(config.name, data_dir, config.validation, experiment.seed, config.stratify)
-  check_int("batch_size", experiment.batch_size, 1, len(data.train))
-  experiment.model.check_shapes(data.train.images.shape[1:])
+  check_fit(experiment, data)
   return data
+
+
+def check_fit(experiment, data):
+  """Raises InputError if a run of `experiment` on `data` is impossible on this machine.
+
+  That is a batch larger than the training set, stacks that can't take the images, or that need
+  more memory than there is.
+  """
+  check_int("batch_size", experiment.batch_size, 1, len(data.train))
+  stacks = experiment.model.check_shapes(data.train.images.shape[1:])
+  optimizer, where = experiment.optimizer, experiment.placement
+  slots = bool(optimizer.momentum) if isinstance(optimizer, SGD) else 2
+  weights, values = 0, [0]
+  for (layers, shapes, shared), device in zip(stacks, (where.encoder, where.decoder)):
+    if memory.on_host(device):
+      weights += memory.weight_bytes(layers, shapes, shared)
+      values.append(memory.value_bytes(shapes, experiment.batch_size,
+                                       2 if experiment.compute_dtype == "bfloat16" else 4))
+  memory.check(weights * (1 + slots) + max(values),
+               f"model with batch_size={experiment.batch_size}:",
+               "Use fewer units or filters, larger strides, or a smaller batch_size.")
 
 
 # What a second run in the same workdir may change; everything else is the run's identity.
@@ -265,7 +296,7 @@ def from_config(config):
     if field.name in values and dataclasses.is_dataclass(kind):
       section = values[field.name]
       if not isinstance(section, dict):
-        raise InputError(f"config.{field.name}={section!r}: expected a section of fields.")
+        raise InputError(f"config.{field.name}={shown(section)}: expected a section of fields.")
       values[field.name] = (_optimizer(section) if kind is Optimizer else kind(**_known(
           f"config.{field.name}", section, [f.name for f in dataclasses.fields(kind)])))
   return Experiment(**values)
@@ -284,8 +315,8 @@ def _optimizer(section):
   known = {field.name for field in dataclasses.fields(OPTIMIZERS[name])}
   for field in section:
     if field not in known:
-      raise InputError(f"optimizer.{field}={section[field]!r}: {name} has no such field; it has "
-                       f"{', '.join(sorted(known))}.")
+      raise InputError(f"optimizer.{field}={shown(section[field])}: {name} has no such field; it "
+                       f"has {', '.join(sorted(known))}.")
   if "learning_rate" not in section and name == "sgd":
     raise InputError("optimizer.learning_rate: sgd has no default. Set one, such as 0.01.")
   return OPTIMIZERS[name](**section)

@@ -9,6 +9,7 @@ from tfae import placement, randomness
 from tfae.errors import InputError, check_choice, check_int
 from tfae.layers import Layer
 from tfae.specs import layers as specs
+from tfae.specs import memory
 from tfae.specs.mirror import mirror as mirror_specs
 
 COMPUTE_DTYPES = ("float32", "bfloat16", "float64")
@@ -61,6 +62,9 @@ class Stack(tf.Module):
       if index not in range(len(layers)):
         raise InputError(f"Stack.kernels: there is no layer {index!r}; {name} has "
                          f"{len(layers)} layers, counted from 0.")
+    if memory.on_host(self.device):
+      memory.check(memory.weight_bytes(layers, self.shapes, kernels), f"{name}:",
+                   "Use fewer units or filters.")
     with tf.device(self.device):
       self.layers = [
           Layer(spec, shape, path=f"{name}/layer_{i}", seed=seed, dtype=dtype,
@@ -89,11 +93,18 @@ class Stack(tf.Module):
     """
     with tf.device(self.device):
       x = tf.cast(x, self.compute_dtype)
-      for index, layer in enumerate(self.layers):
-        needs_key = key is not None and isinstance(layer.spec, specs.Dropout)
-        with tf.name_scope(layer.path):
-          x = layer(x, randomness.fold_in(key, index) if needs_key else None)
+      for index in range(len(self.layers)):
+        x = self.layer_output(index, x, key)
       return x
+
+  def layer_output(self, index, x, key=None):
+    """Returns what layer `index` alone makes of x, its input in compute_dtype; key as above."""
+    layer = self.layers[index]
+    with tf.device(self.device):
+      needs_key = key is not None and isinstance(layer.spec, specs.Dropout)
+      layer_key = randomness.fold_in(key, index) if needs_key else None
+      with tf.name_scope(layer.path):
+        return layer(x, layer_key)
 
   def summary_rows(self):
     """Returns (layer, output shape, parameters, device, tied to) a layer, as strings."""

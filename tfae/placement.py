@@ -1,11 +1,16 @@
 """Which device a component is on: what its owner named, or a clear error."""
 
 import dataclasses
+import re
 
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from tfae.errors import InputError
+from tfae.errors import InputError, check_int, shown
+
+# TensorFlow's parser also takes a wildcard for a number, and whitespace after one.
+_NAME = re.compile(r"[A-Za-z0-9_/:.-]+")
+_MOST_THREADS = 4096
 
 
 def canonical(name, argument="device"):
@@ -23,16 +28,18 @@ def canonical(name, argument="device"):
   if name == "auto":
     name = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"
   try:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+      raise ValueError
     spec = tf.DeviceSpec.from_string(name if name.startswith("/") else "/" + name)
     # One program, one machine: another job or task would be dropped without a word.
     if not spec.device_type or spec.job not in (None, "localhost") or spec.task or spec.replica:
       raise ValueError
   except (ValueError, AttributeError):
-    raise InputError(f"{argument}={name!r}: not a device name. Use 'auto' or one of "
+    raise InputError(f"{argument}={shown(name)}: not a device name. Use 'auto' or one of "
                      f"{', '.join(map(short, present))}.") from None
   full = f"/device:{spec.device_type}:{spec.device_index or 0}"
   if full not in present and tf.executing_eagerly():
-    raise InputError(f"{argument}={name!r}: no such device here. Use 'auto' or one of "
+    raise InputError(f"{argument}={shown(name)}: no such device here. Use 'auto' or one of "
                      f"{', '.join(map(short, present))}.")
   return full
 
@@ -60,8 +67,11 @@ def configure(memory_growth=True, intra_op_threads=0, inter_op_threads=0):
   """Sets what TensorFlow only takes before it touches a device; 0 threads: its own choice.
 
   Raises:
-    InputError: TensorFlow has already started its devices.
+    InputError: a number of threads outside 0 to 4096, or TensorFlow has already started its
+      devices.
   """
+  check_int("intra_op_threads", intra_op_threads, 0, _MOST_THREADS)
+  check_int("inter_op_threads", inter_op_threads, 0, _MOST_THREADS)
   try:
     for gpu in tf.config.list_physical_devices("GPU"):
       tf.config.experimental.set_memory_growth(gpu, memory_growth)

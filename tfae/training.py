@@ -4,12 +4,12 @@ import dataclasses
 import logging
 import math
 import pathlib
-import signal
 import time
 
 import numpy as np
 import tensorflow as tf
 
+from tfae import diagnosis
 from tfae import experiment as experiments
 from tfae import metrics, placement
 from tfae import workdir as workdirs
@@ -22,15 +22,21 @@ from tfae.evaluation import Evaluator
 from tfae.experiment import Experiment, load_data
 from tfae.loop import LAST, Loop, choose_jit
 from tfae.optimizers import Updater
+from tfae.signals import Signals
 from tfae.specs.layers import to_json
 
 LONGEST_LOOP_SECONDS = 5.0  # a signal waits for the running loop
+LONGEST_REPLAY_SECONDS = 60.0  # on the way back to a step that was not finite
+_REPLAYED = 10  # steps of one loop on that way
 
 _LOG = logging.getLogger(__name__)
 
 
 class NotFiniteError(ArithmeticError):
-  """A loss or gradient is NaN or infinite; the message names the step and the metric."""
+  """A loss, gradient or weight is NaN or infinite.
+
+  The message names the step, the metric, and the layer or the images that did it.
+  """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,29 +64,6 @@ class _Standing(tf.Module):
       self.best_loss = tf.Variable(math.inf, dtype=tf.float64, trainable=False, name="best_loss")
       self.best_step = tf.Variable(-1, dtype=tf.int64, trainable=False, name="best_step")
     self.totals, self.last = loop.totals, loop.last
-
-
-class _Signals:
-  """Turns the first SIGINT or SIGTERM into a request; the second acts as it always did."""
-
-  def __enter__(self):
-    self.received = None
-    self._before = {}
-    try:
-      for number in (signal.SIGINT, signal.SIGTERM):
-        self._before[number] = signal.signal(number, self._handle)
-    except ValueError:
-      pass  # only the main thread may: elsewhere signals are its owner's affair
-    return self
-
-  def _handle(self, number, frame):
-    del frame
-    self.received = number
-    signal.signal(number, self._before[number])
-
-  def __exit__(self, *_):
-    for number, handler in self._before.items():
-      signal.signal(number, handler)
 
 
 class Run:
@@ -120,6 +103,7 @@ class Run:
                      steps_per_loop=min(experiment.steps_per_loop, self.batches.steps_per_epoch))
     self._evaluate = Evaluator(model)
     self._standing = _Standing(self.loop)
+    self._first_loss = self._worst_epoch = None  # (step, loss), (epoch, mean loss) of this process
     self._checkpoints = None
     if workdir is not None:
       self._checkpoints = Checkpoints(
@@ -159,11 +143,13 @@ class Run:
     bar = metrics.Progress(self.total_steps, self.step)
     evaluations = {}
     try:
-      with _Signals() as signals:
+      with Signals() as signals:
         self._train(log, bar, signals, evaluations)
         if signals.received is None:
           self._evaluate_split("test", log, evaluations)
         self._save(log)
+        if signals.received is None:
+          self._warn()
     finally:
       bar.close()
       log.close()
@@ -182,7 +168,9 @@ class Run:
                        self.loop.steps_per_loop))
       self.step += done
       if not good:
-        self._check_finite(zip(LAST, self.loop.last.numpy()))
+        self._check_finite(zip(LAST, self.loop.last.numpy()), self._fault_of_step)
+      if self._first_loss is None:
+        self._first_loss = self.step, float(self.loop.last.numpy()[0])
       bar.advance(done)
       if self.step % self._experiment.logging.steps == 0:
         now = time.monotonic()
@@ -211,18 +199,63 @@ class Run:
     return min(self.total_steps, after(self.batches.steps_per_epoch),
                after(self._experiment.logging.steps))
 
-  def _check_finite(self, values):
-    """Raises NotFiniteError if one of the (name, number or array) is not finite."""
+  def _check_finite(self, values, find=lambda: None):
+    """Raises NotFiniteError if one of the (name, number or array) is not finite.
+
+    `find()` returns the `diagnosis.Fault`, or None; it is called in that case only.
+    """
     bad = [f"{name} is {value}" if np.ndim(value) == 0 else f"{name} is not finite"
            for name, value in values if not np.isfinite(value).all()]
     if bad:
-      raise NotFiniteError(f"step {self.step}: {', '.join(bad)}. The last good checkpoint stays. A "
-                           "lower learning rate or --config.optimizer.clip_norm=1 may help, in "
-                           "another workdir.")
+      fault = find()
+      why = f"; {fault.text}" if fault else ""
+      kept = " The last good checkpoint stays." if self._checkpoints else ""
+      advice = ("Mend or leave out these images." if fault and fault.of_data else
+                "A lower learning rate or --config.optimizer.clip_norm=1 may help, in another "
+                "workdir.")
+      raise NotFiniteError(f"step {self.step}: {', '.join(bad)}{why}.{kept} {advice}")
+
+  def _fault_of_step(self):
+    """Returns the `diagnosis.Fault` of the step that was just taken, None if it can't be told.
+
+    The step has spoilt the weights that it took. A run is exact, so with a checkpoint they are
+    made again, and the step is looked at layer by layer; the model is left as it was before it.
+    """
+    number = self.step - 1
+    indices = self.batches.indices(tf.constant(number, tf.int64), 1)[0]
+    fault = diagnosis.of_images(self._data.train.images, indices[indices >= 0].numpy(), "training")
+    if fault:
+      return fault
+    if not self._checkpoints or not self._replay(number):
+      return diagnosis.of_variables(self.model)
+    return diagnosis.of_step(self.model, *self.batches.gather(indices), self._experiment.seed,
+                             number)
+
+  def _replay(self, step):
+    """Goes from the newest checkpoint to `step` again; returns whether it got there in time."""
+    deadline = time.monotonic() + LONGEST_REPLAY_SECONDS
+    try:
+      at, good = self._checkpoints.restore(), True
+    except InputError:  # none is usable: what went wrong before matters more
+      return False
+    while good and at < step and time.monotonic() < deadline:
+      in_epoch = self.batches.steps_per_epoch - at % self.batches.steps_per_epoch
+      done, good = self.loop.run(at, min(step - at, in_epoch, _REPLAYED,
+                                         self.loop.steps_per_loop))
+      at += done
+    return good and at == step
+
+  def _warn(self):
+    """Logs what is finite and still wrong at the end: a loss that grew, units that are stuck."""
+    diagnosis.warn_of_stuck_units(self.model, self._data.test.images, "test")
+    if self._first_loss and self._worst_epoch:
+      diagnosis.warn_of_growth(*self._first_loss, *self._worst_epoch)
 
   def _evaluate_split(self, name, log, evaluations):
-    evaluations[name] = values = self._evaluate(getattr(self._data, name).images)
-    self._check_finite((f"{name} {metric}", value) for metric, value in values.items())
+    images = getattr(self._data, name).images
+    evaluations[name] = values = self._evaluate(images)
+    self._check_finite(((f"{name} {metric}", value) for metric, value in values.items()),
+                       lambda: diagnosis.of_evaluation(self.model, images, name))
     log.write(name, self.step, self._epoch, values, {"time": time.time()})
     return values["loss"]
 
@@ -230,6 +263,8 @@ class Run:
     """Writes the epoch's line, evaluates; returns whether the validation loss is a new best."""
     last_batch = float(self.loop.last.numpy()[0])
     values = {"loss": self.loop.reset("epoch"), "last_batch_loss": last_batch}
+    if self._worst_epoch is None or values["loss"] > self._worst_epoch[1]:
+      self._worst_epoch = self._epoch, values["loss"]
     log.write("epoch", self.step, self._epoch, values, {"time": time.time()})
     text = f"epoch {self._epoch} step {self.step}/{self.total_steps} loss {values['loss']:.5g}"
     improved = False
@@ -346,6 +381,7 @@ def _run_in(workdir, run, kind, identity, data):
 
 def prepare(experiment, data, workdir=None):
   """Returns the `Run` of an experiment on loaded data, at step 0."""
+  experiments.check_fit(experiment, data)
   where = experiment.placement
   devices = placement.Devices.resolve(where.encoder, where.decoder, where.data)
   model = build(experiment, data.train.images.shape[1:], data.max_value,

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import io
 import json
+import os
 import pathlib
 
 import numpy as np
@@ -11,12 +12,34 @@ import numpy as np
 import tfae
 from tfae import experiment as experiments
 from tfae import files
-from tfae.errors import InputError, check_int, check_number
+from tfae.errors import InputError, check_int, check_number, shown
 
 SCHEMA = 1  # of config.json
 BUILT_BY_HAND = ("workdir={workdir!r}: was trained by tfae.fit, on a model built by hand. Build it "
                  "again in your program: tfae.fit resumes it, tfae.export publishes it.")
 EXAMPLES = 100  # test images kept in the folder, for the verification of exports
+
+
+def check_name(workdir):
+  """Raises InputError for a folder whose name can't be one, or in which no run could be resumed."""
+  name = str(workdir)
+  try:
+    os.lstat(name)
+  except (FileNotFoundError, NotADirectoryError, PermissionError):
+    pass  # it is made later, or refused there
+  except (OSError, ValueError) as error:  # too long; a loop; NUL; no Unicode
+    reason = getattr(error, "strerror", None) or str(error)
+    raise InputError(f"workdir={shown(name)}: can't be the name of a folder ({reason}). Choose "
+                     "another.") from None
+  try:
+    name.encode()
+  except UnicodeEncodeError:
+    raise InputError(f"workdir={shown(name)}: is not UTF-8. Choose another name.") from None
+  # TensorFlow reads the name of a checkpoint as a pattern: it would save, and never restore.
+  found = [character for character in "*?[\\" if character in name]
+  if found:
+    raise InputError(f"workdir={shown(name)}: TensorFlow takes {' '.join(found)} for a pattern and "
+                     "would not find its checkpoints again. Choose another name.")
 
 
 @contextlib.contextmanager
@@ -28,6 +51,7 @@ def locked(workdir):
   Raises:
     InputError: another process trains there, or the folder can't be made.
   """
+  check_name(workdir)
   path = pathlib.Path(workdir)
   try:
     path.mkdir(parents=True, exist_ok=True)
@@ -87,6 +111,7 @@ def check_identity(workdir, kind, identity, data):
   Raises:
     InputError: it holds another run; the message lists the fields that differ.
   """
+  check_name(workdir)
   path = pathlib.Path(workdir)
   if not (path / "config.json").exists():
     strangers = [p.name for p in (path / "checkpoints").glob("ckpt-*.index")

@@ -35,7 +35,7 @@ def main():
   if split is None:
     raise InputError("--split=validation: the run has no validation set. Use train or test.")
   cli.import_tensorflow()  # not before the input has been checked
-  from tfae import build, evaluation
+  from tfae import build, diagnosis, evaluation
   model, _, _, step = build.load_model(workdir, args.checkpoint, args.device)
   result = {"workdir": workdir, "checkpoint": step, "split": args.split,
             "images": len(split), **evaluation.Evaluator(model)(split.images)}
@@ -49,6 +49,7 @@ def main():
     print(f"squared error per pixel on {len(split):,} {args.split} images, code size {size}: "
           f"model {result['squared_error']:.5f}, PCA {result['pca_squared_error']:.5f}")
   print(json.dumps(result))
+  diagnosis.warn_of_stuck_units(model, split.images, args.split)
   if worse:
     print("the model is worse than PCA of the same code size; exit code 1.",
           file=sys.stderr)

@@ -11,13 +11,21 @@ arithmetic for deep learning", sections 2 and 4, with TensorFlow's "same" paddin
 import dataclasses
 import math
 
-from tfae.errors import InputError, check_bool, check_choice, check_int, check_number
+from tfae.errors import InputError, check_bool, check_choice, check_float32, check_int, shown
 
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid",
                "softplus", "softmax")
 INITIALIZERS = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
                 "lecun_normal", "orthogonal", "zeros", "ones")
 PADDINGS = ("same", "valid")
+
+# Found by trying (TensorFlow 2.21, CPU): a transposed convolution of stride 700 crashes the
+# process, one of 512 does not.
+LARGEST_STRIDE = 256
+LARGEST_WINDOW = 4096  # of a pooling or upsampling, which is as many copies of the image
+LARGEST_RANK = 8  # of a Reshape; TensorFlow aborts the process at 255
+LARGEST_DEPTH = 1000  # layers of a stack; to trace one takes about .1 s
+LARGEST_SIZE = 2**31 - 1  # values of one image or weight: TensorFlow's kernels count in 32 bits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +34,16 @@ class Normal:
   stddev: float
 
   def __post_init__(self):
-    object.__setattr__(self, "stddev", check_number("Normal.stddev", self.stddev, 0, above=True))
+    object.__setattr__(self, "stddev", check_float32("Normal.stddev", self.stddev, 0, above=True))
 
 
-def _pair(name, value):
-  """Returns (vertical, horizontal) of an int or a pair of ints >= 1."""
+def _pair(name, value, maximum=LARGEST_SIZE):
+  """Returns (vertical, horizontal) of an int or a pair of ints from 1 to `maximum`."""
   pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
   if len(pair) != 2:
-    raise InputError(f"{name}={value!r}: expected an integer or a pair (vertical, horizontal).")
-  return tuple(check_int(name, v, 1) for v in pair)
+    raise InputError(f"{name}={shown(value)}: expected an integer or a pair (vertical, "
+                     "horizontal).")
+  return tuple(check_int(name, v, 1, maximum) for v in pair)
 
 
 def _windows(layer, size, window, stride, padding):
@@ -123,7 +132,7 @@ class Conv2D(_Affine):
     layer = type(self).__name__
     self._set(filters=check_int(f"{layer}.filters", self.filters, 1),
               kernel_size=_pair(f"{layer}.kernel_size", self.kernel_size),
-              stride=_pair(f"{layer}.stride", self.stride))
+              stride=_pair(f"{layer}.stride", self.stride, LARGEST_STRIDE))
     check_choice(f"{layer}.padding", self.padding, PADDINGS)
 
   def output_shape(self, input_shape):
@@ -178,8 +187,9 @@ class MaxPool(Layer):
   padding: str = "same"
 
   def __post_init__(self):
-    self._set(size=_pair("MaxPool.size", self.size))
-    self._set(stride=self.size if self.stride is None else _pair("MaxPool.stride", self.stride))
+    self._set(size=_pair("MaxPool.size", self.size, LARGEST_WINDOW))
+    self._set(stride=self.size if self.stride is None
+              else _pair("MaxPool.stride", self.stride, LARGEST_WINDOW))
     check_choice("MaxPool.padding", self.padding, PADDINGS)
 
   def output_shape(self, input_shape):
@@ -198,7 +208,7 @@ class Upsample(Layer):
   output_size: tuple | None = None
 
   def __post_init__(self):
-    self._set(factor=_pair("Upsample.factor", self.factor))
+    self._set(factor=_pair("Upsample.factor", self.factor, LARGEST_WINDOW))
     if self.output_size is not None:
       self._set(output_size=_pair("Upsample.output_size", self.output_size))
 
@@ -230,6 +240,9 @@ class Reshape(Layer):
     shape = self.shape if isinstance(self.shape, (tuple, list)) else (self.shape,)
     if not shape:
       raise InputError(f"Reshape.shape={self.shape!r}: expected at least one size.")
+    if len(shape) > LARGEST_RANK:
+      raise InputError(f"Reshape.shape={shown(self.shape)}: expected at most {LARGEST_RANK} sizes, "
+                       f"found {len(shape)}.")
     self._set(shape=tuple(check_int("Reshape.shape", n, 1) for n in shape))
 
   def output_shape(self, input_shape):
@@ -260,7 +273,7 @@ class Dropout(Layer):
   rate: float
 
   def __post_init__(self):
-    self._set(rate=check_number("Dropout.rate", self.rate, 0, 1, below=True))
+    self._set(rate=check_float32("Dropout.rate", self.rate, 0, 1, below=True))
 
   def output_shape(self, input_shape):
     return input_shape
@@ -278,20 +291,28 @@ def shapes(layers, input_shape, name):
       gives; `name` and the index say which.
   """
   if not isinstance(layers, (tuple, list)) or not layers:
-    raise InputError(f"{name}={layers!r}: expected a non-empty sequence of layers "
+    raise InputError(f"{name}={shown(layers)}: expected a non-empty sequence of layers "
                      f"({', '.join(LAYERS)}).")
   if not isinstance(input_shape, (tuple, list)):
-    raise InputError(f"{name}: input_shape={input_shape!r}: expected a tuple without the batch, "
-                     "(features,) or (height, width, channels).")
+    raise InputError(f"{name}: input_shape={shown(input_shape)}: expected a tuple without the "
+                     "batch, (features,) or (height, width, channels).")
   input_shape = tuple(check_int(f"{name}: input_shape", n, 1) for n in input_shape)
+  if len(layers) > LARGEST_DEPTH:
+    raise InputError(f"{name}: has {len(layers)} layers, expected at most {LARGEST_DEPTH}.")
   result = [input_shape]
   for index, layer in enumerate(layers):
     if not isinstance(layer, Layer):
-      raise InputError(f"{name}[{index}]={layer!r}: expected a layer ({', '.join(LAYERS)}).")
+      raise InputError(f"{name}[{index}]={shown(layer)}: expected a layer "
+                       f"({', '.join(LAYERS)}).")
     try:
       result.append(layer.output_shape(result[-1]))
     except InputError as error:
       raise InputError(f"{name}[{index}]: {error}") from None
+    for what, shape in {"output": result[-1], **layer.weights(result[-2])}.items():
+      if math.prod(shape) > LARGEST_SIZE:
+        raise InputError(f"{name}[{index}]: {type(layer).__name__}: its {what} of shape {shape} "
+                         f"holds {math.prod(shape)} values, expected at most {LARGEST_SIZE}. Use "
+                         "smaller sizes.")
   return result
 
 

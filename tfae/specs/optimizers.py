@@ -5,12 +5,11 @@ step counted from 1. Every slot starts at zero. Nothing here needs TensorFlow.
 """
 
 import dataclasses
-import struct
 
-from tfae.errors import InputError, check_bool, check_choice, check_int, check_number
+from tfae.errors import (InputError, SMALLEST_FLOAT32, check_bool, check_choice, check_float32,
+                         check_int)
 
 SCHEDULES = ("constant", "cosine")
-_SMALLEST = 2.0**-126  # the smallest normal float32: an epsilon below it would be flushed to zero
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,16 +54,12 @@ class Optimizer:
     object.__setattr__(self, field, value)
 
   def _number(self, field, *bounds, **exclusive):
-    self._set(field, check_number(self._argument(field), getattr(self, field), *bounds,
-                                  **exclusive))
+    self._set(field, check_float32(self._argument(field), getattr(self, field), *bounds,
+                                   **exclusive))
 
   def _decay_rate(self, field):
     """A number in [0, 1) that is below 1 in float32 too: the rules divide by 1 - rate**t."""
     self._number(field, 0, 1, below=True)
-    value = getattr(self, field)
-    if struct.unpack("f", struct.pack("f", value))[0] == 1:
-      raise InputError(f"{self._argument(field)}={value!r}: is 1 in float32. Use at most "
-                       "0.9999999.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +103,7 @@ class Adam(Optimizer):
     super().__post_init__()
     self._decay_rate("beta1")
     self._decay_rate("beta2")
-    self._number("epsilon", _SMALLEST)
+    self._number("epsilon", SMALLEST_FLOAT32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +125,7 @@ class RMSProp(Optimizer):
     super().__post_init__()
     self._decay_rate("rho")
     self._decay_rate("momentum")
-    self._number("epsilon", _SMALLEST)
+    self._number("epsilon", SMALLEST_FLOAT32)
     check_bool("RMSProp.epsilon_inside_root", self.epsilon_inside_root)
 
 
@@ -148,7 +143,7 @@ class Adadelta(Optimizer):
   def __post_init__(self):
     super().__post_init__()
     self._decay_rate("rho")
-    self._number("epsilon", _SMALLEST)
+    self._number("epsilon", SMALLEST_FLOAT32)
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "rmsprop": RMSProp, "adadelta": Adadelta}

@@ -1,0 +1,217 @@
+"""What went wrong in a run, by name: which images, which layer, which variable. Looked for once,
+after the fact: the steps of training carry nothing for it."""
+
+import logging
+import typing
+
+import numpy as np
+import tensorflow as tf
+
+from tfae import randomness
+from tfae.evaluation import chunk_size
+from tfae.specs import layers as specs
+
+_LISTED = 5  # images named in a message
+_MOST = 0.5  # share of a layer's units from which on they are worth a warning
+_LIMIT = 1e-3  # a sigmoid or tanh unit this close to an end of its range passes next to no gradient
+_LOSS_ALONE = "every layer's output is finite, the loss of the reconstruction is not"
+_DIVERGED = 10  # times the first loss that an epoch's mean loss may be
+
+_LOG = logging.getLogger(__name__)
+
+
+class Fault(typing.NamedTuple):
+  """text: what is not finite, in words; of_data: whether the images are to blame."""
+  text: str
+  of_data: bool = False
+
+
+def of_images(images, rows, split):
+  """Returns the Fault of images that hold NaN or infinite pixels, or None.
+
+  Args:
+    images: array `[n, ...]`, all of a split.
+    rows: which of them to look at, integers.
+    split: its name.
+  """
+  if not np.issubdtype(images.dtype, np.floating):
+    return None
+  bad = [int(row) for row in rows if not np.isfinite(images[row]).all()]
+  if not bad:
+    return None
+  more = f" and {len(bad) - _LISTED} more" if len(bad) > _LISTED else ""
+  return Fault(f"the data are at fault: pixels that are not finite in {split} image "
+               f"{', '.join(map(str, sorted(bad)[:_LISTED]))}{more} (counted from 0)", True)
+
+
+def of_evaluation(model, images, split):
+  """Returns the first Fault of an evaluation of `images`, all of `split`, that was not finite.
+
+  Looked for in the pixels, then in the weights as they are, then in each layer's output.
+  """
+  fault = of_images(images, range(len(images)), split) or of_variables(model)
+  chunk = chunk_size(model)
+  for start in range(0, len(images), chunk):
+    fault = fault or of_forward_pass(model, images[start:start + chunk])
+  return fault or Fault(_LOSS_ALONE)
+
+
+def of_variables(model):
+  """Returns the Fault of the first trainable variable that is not finite, or None."""
+  for variable in model.trainable:
+    if not np.isfinite(variable.numpy()).all():
+      return Fault(f"the first variable that is not finite is {_name(variable)}")
+  return None
+
+
+def of_forward_pass(model, images, key=None):
+  """Returns the Fault of the first layer whose output for `images` is not finite, or None.
+
+  Args:
+    model: a `tfae.Autoencoder`.
+    images: `[batch, ...]` in the dataset's units.
+    key: of the step, as `loss_and_gradients` takes it; None: no dropout.
+  """
+  for layer, output in _outputs(model, images, key):
+    if not _finite(output):
+      return Fault(f"the first output that is not finite is that of {layer.path} "
+                   f"({type(layer.spec).__name__})")
+  return None
+
+
+def of_step(model, images, weights, seed, number):
+  """Returns the first Fault of training step `number`, taken with the weights as they are.
+
+  Args:
+    model: a `tfae.Autoencoder`, as it was before the step.
+    images, weights: the batch, as `Batches.gather` returns them.
+    seed: of the run.
+    number: of the step, counted from 0.
+
+  Returns:
+    The first layer, in the order of the forward pass, whose output is not finite; else the loss;
+    else the first variable, in the order of the backward pass, whose gradient is not; else the
+    largest gradient. A kernel that the decoder shares counts as the encoder's.
+  """
+  key = randomness.fold_in(randomness.stream(seed, "training"), number)  # as `tfae.loop.Loop`
+  fault = of_forward_pass(model, images, key)
+  if fault:
+    return fault
+  loss, gradients = model.loss_and_gradients(images, weights, key)
+  if not _finite(loss):
+    return Fault(_LOSS_ALONE)
+  for variable, gradient in reversed(list(zip(model.trainable, gradients))):
+    if not _finite(gradient):
+      return Fault(f"every layer's output is finite; the first gradient that is not is that of "
+                   f"{_name(variable)}")
+  largest = [float(tf.reduce_max(tf.abs(gradient))) for gradient in gradients]
+  at = int(np.argmax(largest))
+  return Fault(f"every output and gradient is finite; the largest gradient, {largest[at]:.3g}, is "
+               f"that of {_name(model.trainable[at])}")
+
+
+class Stuck(typing.NamedTuple):
+  """Units (indices of the last axis) of one layer that give the same extreme for every image."""
+  path: str
+  function: str
+  stuck: int
+  units: int
+
+
+def stuck_units(model, images):
+  """Returns a `Stuck` for every layer that ends in relu, sigmoid or tanh, in forward order.
+
+  A relu unit is stuck (dead) if it is 0 at every position for every image; a sigmoid or tanh unit
+  if it stays within .001 of one end of its range: next to no gradient passes either. In the layer
+  that makes the reconstruction a unit counts only where some target is positive, and saturation
+  does not: pixels may well be black in every image.
+
+  Args:
+    model: a `tfae.Autoencoder`.
+    images: `[n, ...]` in the dataset's units, n >= 1.
+  """
+  chunk = chunk_size(model)
+  low, high, target = {}, {}, None
+  for start in range(0, len(images), chunk):
+    part = images[start:start + chunk]
+    for layer, output in _outputs(model, part):
+      if _function(layer) in ("relu", "sigmoid", "tanh"):
+        values = output.numpy().astype(np.float32).reshape(-1, output.shape[-1])
+        low[layer] = np.minimum(low.get(layer, np.inf), values.min(axis=0))
+        high[layer] = np.maximum(high.get(layer, -np.inf), values.max(axis=0))
+    positive = (_normalised(model, part).numpy() > 0).any(axis=0)
+    target = positive if target is None else target | positive
+  last = _last(model)
+  result = []
+  for layer in low:
+    function = _function(layer)
+    bottom, top = {"relu": (0, np.inf), "sigmoid": (_LIMIT, 1 - _LIMIT),
+                   "tanh": (_LIMIT - 1, 1 - _LIMIT)}[function]
+    stuck = (high[layer] <= bottom) | (low[layer] >= top)
+    if layer is last:
+      if function != "relu":
+        continue
+      counted = target.reshape(-1, len(stuck)).any(axis=0)
+      stuck = stuck[counted]
+    if len(stuck):
+      result.append(Stuck(layer.path, function, int(stuck.sum()), len(stuck)))
+  return result
+
+
+def warn_of_stuck_units(model, images, split):
+  """Logs a warning for each layer most of whose units are stuck for all `images` of `split`."""
+  for found in stuck_units(model, images):
+    share = found.stuck / found.units
+    if share <= _MOST:
+      continue
+    state = "are zero" if found.function == "relu" else "are at one end of their range"
+    _LOG.warning("%s: %d of %d %s units (%.0f%%) %s for every %s image and learn nothing more. A "
+                 "lower learning rate, another initializer or %s may help.", found.path,
+                 found.stuck, found.units, found.function, 100 * share, state, split,
+                 "leaky_relu" if found.function == "relu" else "elu")
+
+
+def warn_of_growth(step, first, epoch, worst):
+  """Logs a warning if the mean loss `worst` of `epoch` is 10 times that of the batch of `step`."""
+  if worst >= _DIVERGED * first > 0:
+    _LOG.warning("the loss grew: %.3g at step %d, %.3g on average in epoch %d. A lower learning "
+                 "rate or clip_norm=1 may help.", first, step, worst, epoch)
+
+
+def _name(variable):
+  return variable.name.removesuffix(":0")
+
+
+def _finite(x):
+  return bool(tf.reduce_all(tf.math.is_finite(x)))
+
+
+def _normalised(model, images):
+  # What the encoder sees and the decoder is to give back: see `tfae.Autoencoder`.
+  dtype = tf.float64 if model.encoder.compute_dtype == tf.float64 else tf.float32
+  x = tf.cast(images, dtype) * tf.constant(model.scale, dtype)
+  return x if model.mean is None else x - model.mean
+
+
+def _outputs(model, images, key=None):
+  """Yields (layer, its output) in the order of the forward pass."""
+  x = _normalised(model, images)
+  for number, stack in enumerate((model.encoder, model.decoder)):
+    stack_key = None if key is None else randomness.fold_in(key, number)
+    x = tf.cast(x, stack.compute_dtype)
+    for index, layer in enumerate(stack.layers):
+      x = stack.layer_output(index, x, stack_key)
+      yield layer, x
+
+
+def _function(layer):
+  """Returns the name of the function that a layer ends with, None for one that has none."""
+  return getattr(layer.spec, "activation", getattr(layer.spec, "function", None))
+
+
+def _last(model):
+  """Returns the layer whose values are the reconstruction, reshaped or not."""
+  for layer in reversed(model.decoder.layers):
+    if not isinstance(layer.spec, (specs.Flatten, specs.Reshape)):
+      return layer
+  return None

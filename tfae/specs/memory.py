@@ -1,0 +1,61 @@
+"""The memory that stacks need at least, against what the machine has: what can't run is not begun.
+
+A lower bound: weights, their slots, and one layer's input and output. A run takes more, so what
+passes may still be too large; what is refused could never run.
+"""
+
+import glob
+import math
+import os
+import pathlib
+
+from tfae.errors import InputError
+
+_FLOAT32 = 4  # bytes of a weight, whatever the compute dtype is
+# Where the kernel says how much this process group may take, cgroup v2 and v1.
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def machine_bytes():
+  """Returns the bytes of memory that this machine, or this container of it, has."""
+  found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+  for path in _LIMITS:
+    try:
+      found.append(int(pathlib.Path(path).read_text(encoding="ascii")))
+    except (OSError, ValueError):
+      pass  # no such limit here, or "max"
+  return min(found)
+
+
+def on_host(device):
+  """Returns whether a component placed on `device` ('auto' or a name) lies in the host's memory."""
+  if device == "auto":
+    return not glob.glob("/dev/nvidia[0-9]*") and not os.path.exists("/dev/kfd")
+  return "GPU" not in device.upper()
+
+
+def weight_bytes(layers, shapes, shared=()):
+  """Returns the bytes of the variables that `layers` make.
+
+  Args:
+    layers: layer specs.
+    shapes: the shapes between them, as `tfae.specs.layers.shapes` returns them.
+    shared: indices of the layers whose kernel is another's.
+  """
+  return _FLOAT32 * sum(
+      math.prod(shape) for index, (layer, before) in enumerate(zip(layers, shapes))
+      for name, shape in layer.weights(before).items() if name != "kernel" or index not in shared)
+
+
+def value_bytes(shapes, images, itemsize=_FLOAT32):
+  """Returns the bytes of the largest input and output of one layer, for a batch of `images`."""
+  return images * itemsize * max(
+      math.prod(before) + math.prod(after) for before, after in zip(shapes, shapes[1:]))
+
+
+def check(needed, what, way_out):
+  """Raises InputError if `needed` bytes are more than the machine has."""
+  present = machine_bytes()
+  if needed > present:
+    raise InputError(f"{what} needs at least {needed / 2**30:,.1f} GiB of memory, this machine has "
+                     f"{present / 2**30:,.1f} GiB. {way_out}")
