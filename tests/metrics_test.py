@@ -12,8 +12,8 @@ import tensorflow as tf
 from tfae import metrics
 
 
-def log_of(workdir, step=0, tensorboard=False):
-  return metrics.MetricsLog(workdir, step=step, tensorboard=tensorboard)
+def log_of(workdir, step=0, tensorboard=False, epochs=0):
+  return metrics.MetricsLog(workdir, step=step, epochs=epochs, tensorboard=tensorboard)
 
 
 def write(workdir, *lines):

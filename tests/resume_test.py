@@ -16,28 +16,6 @@ from tfae import experiment as experiments
 from tfae import training
 from tfae.errors import InputError
 
-# Everything that could lose its place: dropout, slots, a schedule, a best loss, a partial batch.
-CONFIG = """
-import tfae
-
-def get_config():
-  config = tfae.default_config()
-  config.data.validation = 97
-  config.model.encoder = (tfae.Flatten(), tfae.Dropout(0.2), tfae.Dense(16, activation="elu"),
-                          tfae.Dense(4))
-  config.optimizer.learning_rate = 1e-2
-  config.optimizer.schedule = "cosine"
-  config.optimizer.warmup_steps = 5
-  config.optimizer.clip_norm = 0.2
-  config.optimizer.weight_decay = 1e-2
-  config.batch_size = 50
-  config.epochs = 3
-  config.jit_compile = "off"
-  config.logging.steps = 7
-  config.logging.tensorboard = False
-  config.checkpoints.seconds = 0.0
-  return config
-"""
 TOTAL = 3 * 29  # 1,403 training images make 29 batches, the last one of 3
 
 # Trains as tfae-train does, and kills itself once it has taken (not saved) a step.
@@ -74,14 +52,14 @@ train.run()
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
   path = tmp_path_factory.mktemp("config") / "config.py"
-  path.write_text(CONFIG)
+  path.write_text(runs.CONFIG)
   return path
 
 
 @pytest.fixture(scope="module")
 def experiment():
   scope = {}
-  exec(CONFIG, scope)  # pylint: disable=exec-used
+  exec(runs.CONFIG, scope)  # pylint: disable=exec-used
   return experiments.from_config(scope["get_config"]())
 
 

@@ -153,6 +153,7 @@ class Run:
       NotFiniteError: the checkpoint before it stays the newest.
     """
     log = metrics.MetricsLog(self._workdir, step=self.step,
+                             epochs=self.step // self.batches.steps_per_epoch,
                              tensorboard=self._experiment.logging.tensorboard)
     bar = metrics.Progress(self.total_steps, self.step)
     evaluations = {}
