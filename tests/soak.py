@@ -21,14 +21,14 @@ import victims
 KINDS = ("seconds", "line", "point", "bytes")
 
 
-def soak(nursery, kills, seed, say):
+def soak(nursery, kills, seed, kinds=KINDS, say=print):
   """Kills at random moments until there were `kills`; returns (Ordeal, the mismatch or None)."""
   ordeal = victims.Ordeal(nursery, seed)
   while ordeal.kills < kills:
     workdir = nursery.folder / f"run-{ordeal.completed}"
     # Of one kind a run, or of all: runs of points and bytes alone would hardly get on.
-    kinds = ordeal.random.choice([KINDS, *((kind,) for kind in KINDS)])
-    faults = (ordeal.random_fault(*kinds)
+    chosen = ordeal.random.choice([kinds, *((kind,) for kind in kinds)])
+    faults = (ordeal.random_fault(*chosen)
               for _ in itertools.takewhile(lambda _: ordeal.kills < kills, itertools.count()))
     try:
       ordeal.through(faults, workdir)
@@ -53,7 +53,8 @@ def main():
   print(f"seed {args.seed}, folder {folder}", flush=True)
   began = time.monotonic()
   with victims.nursery(folder) as nursery:
-    ordeal, mismatch = soak(nursery, args.kills, args.seed, lambda text: print(text, flush=True))
+    ordeal, mismatch = soak(nursery, args.kills, args.seed,
+                             say=lambda text: print(text, flush=True))
   by_kind = collections.Counter()
   for (kind, place), count in sorted(ordeal.tally.items()):
     by_kind[kind] += count

@@ -140,7 +140,7 @@ class Ordeal:
         if not life.killed:
           assert life.code == 0, life.err
           break
-        self.tally[next(iter(fault)), life.where.split(":")[0]] += 1
+        self.tally[next(iter(fault)), life.where.split(":")[0] or "start"] += 1
         self._check_log(workdir)
     else:
       life = self._nursery.live(workdir)
@@ -199,7 +199,7 @@ def _install(fault, where):
   left = collections.Counter({fault.get("point", "before data"): fault.get("passing", 0)})
 
   def reached(point):
-    note(f"after {point}")
+    note(point)
     if left[point] == 1 and "point" in fault:
       die(point)
     if left[point] == 1 and "bytes" in fault:
