@@ -142,35 +142,6 @@ def test_an_exception_at_any_point_of_a_run_is_as_harmless_as_a_kill(
   runs.assert_same_bits(whole, tmp_path)
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("index", range(10))
-def test_a_run_killed_with_signal_9_at_one_of_ten_random_steps_ends_with_the_same_bits(
-    config, whole, tmp_path, index):
-  step = random_steps(10, seed=5)[index]
-  workdir = tmp_path / "run"
-  code, _, err = runs.finish(runs.python("-c", VICTIM, step, *arguments(config, workdir)))
-  assert code == -signal.SIGKILL, err
-  code, _, err = runs.finish(runs.python("-m", "tfae.bin.train", *arguments(
-      config, workdir, f"--config.steps_per_loop={index + 1}")))
-  assert code == 0, err
-  runs.assert_same_bits(whole, workdir)
-
-
-@pytest.mark.full
-def test_a_run_killed_at_whatever_instant_its_parent_chooses_ends_with_the_same_bits(
-    config, whole, tmp_path):
-  workdir = tmp_path / "run"
-  for _ in range(3):
-    process = runs.python("-m", "tfae.bin.train", *arguments(config, workdir))
-    while not process.stderr.readline().startswith("epoch"):
-      pass
-    process.kill()
-    runs.finish(process)
-  code, _, err = runs.finish(runs.python("-m", "tfae.bin.train", *arguments(config, workdir)))
-  assert code == 0, err
-  runs.assert_same_bits(whole, workdir)
-
-
 @pytest.fixture(scope="module")
 def killed(config, tmp_path_factory):
   """The future of a run's folder: killed three times, each time in a process of its own.

@@ -26,9 +26,7 @@ def soak(nursery, kills, seed, kinds=KINDS, say=print):
   ordeal = victims.Ordeal(nursery, seed)
   while ordeal.kills < kills:
     workdir = nursery.folder / f"run-{ordeal.completed}"
-    # Of one kind a run, or of all: runs of points and bytes alone would hardly get on.
-    chosen = ordeal.random.choice([kinds, *((kind,) for kind in kinds)])
-    faults = (ordeal.random_fault(*chosen)
+    faults = (ordeal.random_fault(*kinds)
               for _ in itertools.takewhile(lambda _: ordeal.kills < kills, itertools.count()))
     try:
       ordeal.through(faults, workdir)

@@ -7,6 +7,7 @@ to fork, and starts a training process a request. So a kill costs a second or tw
 import collections
 import contextlib
 import dataclasses
+import functools
 import json
 import mmap
 import os
@@ -103,10 +104,6 @@ class Ordeal:
     life = nursery_.live(self.whole)
     assert life.code == 0, life.err
     self._seconds = life.seconds
-    life = nursery_.live(nursery_.folder / "counted", {"line": -1})
-    assert life.code == 0, life.err
-    runs.assert_same_bits(self.whole, nursery_.folder / "counted")
-    self._lines = int(life.where)
     self._log = runs.lines(self.whole)
     self.tally = collections.Counter()
     self.completed = 0
@@ -114,6 +111,15 @@ class Ordeal:
   @property
   def kills(self):
     return sum(self.tally.values())
+
+  @functools.cached_property
+  def _lines(self):
+    """How many lines of tfae an uninterrupted run executes."""
+    workdir = self._nursery.folder / "counted"
+    life = self._nursery.live(workdir, {"line": -1})
+    assert life.code == 0, life.err
+    runs.assert_same_bits(self.whole, workdir)
+    return int(life.where)
 
   def random_fault(self, *kinds):
     """Returns a fault of one of the kinds, at a moment spread over the life of a process."""

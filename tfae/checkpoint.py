@@ -187,6 +187,7 @@ def _state_file(newest, kept):
 def _best_step(directory, step):
   """Returns what the checkpoint of `step` knows of the best one; None if it is damaged."""
   try:
+    _check_step(directory, step)
     return _progress(directory, step, "best_step")
   except Exception:  # pylint: disable=broad-exception-caught
     return None

@@ -113,7 +113,7 @@ class MetricsLog:
 
 def _purge_events(writer, step):
   """Tells TensorBoard to forget what older event files hold of `step` and later."""
-  event = event_pb2.Event(step=step, session_log=event_pb2.SessionLog(
+  event = event_pb2.Event(step=step, wall_time=time.time(), session_log=event_pb2.SessionLog(
       status=event_pb2.SessionLog.START))
   # tf.summary has no public way to write one.
   tf.raw_ops.ImportEvent(writer=writer._resource,  # pylint: disable=protected-access

@@ -315,7 +315,8 @@ def train(experiment, workdir, *, data=None, data_dir=None):
 
   Raises:
     InputError: bad data or devices; a workdir that holds another run (the message lists the
-      fields that differ), is in use, or has no usable checkpoint.
+      fields that differ), is in use, has no usable checkpoint, or can't be written, as when the
+      disk is full: what was saved is whole, and the same call goes on from there.
     NotFiniteError: NaN or infinite loss or gradient.
   """
   if data is None:
