@@ -186,6 +186,19 @@ def test_the_newest_n_and_the_best_are_kept(tmp_path):
       "ckpt-2", "ckpt-6", "ckpt-7", "ckpt-8"]
 
 
+def test_what_a_killed_removal_left_goes_with_the_next_save_and_other_files_stay(tmp_path):
+  saved(tmp_path)
+  file_of(tmp_path, 1, "index").unlink()
+  (tmp_path / "ckpt-0.index.bak").touch()
+  thing, progress = Thing(), Progress()
+  checkpoints = Checkpoints(tmp_path, {"model": thing, "progress": progress})
+  checkpoints.restore()
+  assert list(tmp_path.glob("ckpt-1.data-*")) and not (tmp_path / "damaged").exists()
+  save(checkpoints, thing, progress, 4)
+  assert not list(tmp_path.glob("ckpt-1.*")) and (tmp_path / "ckpt-0.index.bak").exists()
+  assert steps(tmp_path) == [4, 3, 2]
+
+
 def test_a_step_is_saved_once(tmp_path):
   thing, progress = Thing(), Progress()
   checkpoints = Checkpoints(tmp_path, {"model": thing, "progress": progress})

@@ -57,7 +57,7 @@ def test_an_error_of_the_disk_names_the_file_the_reason_and_the_way_out(tmp_path
     files.write(tmp_path / "a", "x")
   with pytest.raises(InputError, match=r"nowhere/b: can't be written \(No such file"):
     files.write(tmp_path / "nowhere" / "b", "x")
-  with pytest.raises(InputError, match=r"nowhere/c: can't be written \(Disk quota exceeded, [\d,]+ "):
+  with pytest.raises(InputError, match=r"/c: can't be written \(Disk quota exceeded, [\d,]+ bytes"):
     with files.writing(tmp_path / "nowhere" / "c", (OSError, RuntimeError)):
       raise RuntimeError("op failed\n/tmp/x; Disk quota exceeded [Op:SaveV2]")
   with pytest.raises(KeyError):

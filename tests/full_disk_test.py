@@ -1,4 +1,4 @@
-"""A disk that is full in the middle of a run: one clear error, nothing lost, and the run goes on."""
+"""A disk that is full in the middle of a run: one clear error, nothing lost, and it goes on."""
 
 import contextlib
 import os

@@ -19,7 +19,7 @@ from tfae.errors import InputError
 
 _LOG = logging.getLogger(__name__)
 _INDEX = re.compile(r"ckpt-(\d+)\.index")
-_ANY_FILE = re.compile(r"ckpt-(\d+)\..+")
+_INDEX_OR_DATA = re.compile(r"ckpt-(\d+)\.(index|data-\d+-of-\d+)")
 
 
 def steps(directory):
@@ -64,7 +64,7 @@ class Checkpoints:
     kept = [s for i, s in enumerate(kept) if i < self._keep or s == best_step]
     files.write(self.directory / "checkpoint", _state_file(step, reversed(kept)))
     # Also what is left of removals that were killed: data without an index.
-    for old in set(_steps_of(self.directory, _ANY_FILE)) - set(kept):
+    for old in set(_steps_of(self.directory, _INDEX_OR_DATA)) - set(kept):
       with files.writing(self.directory / f"ckpt-{old}"):
         # The index first: what is left of a killed removal is not a checkpoint.
         for file in sorted(self.directory.glob(f"ckpt-{old}.*"), reverse=True):
@@ -121,7 +121,7 @@ class Checkpoints:
         + ". Restore the folder from a copy, or start anew with another --workdir.")
 
   def _set_aside(self, damaged, restored):
-    orphans = set(_steps_of(self.directory, _ANY_FILE)) - set(steps(self.directory))
+    orphans = set(_steps_of(self.directory, _INDEX_OR_DATA)) - set(steps(self.directory))
     orphans = {step for step in orphans if step > restored}  # older: of a removal, see save
     for step in sorted(orphans):
       _LOG.warning("checkpoint %s has data but no index; using ckpt-%d.",
