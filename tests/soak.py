@@ -2,7 +2,8 @@
 
     python tests/soak.py --kills=1000 [--seed=7] [--workdir=FOLDER]
 
-Exit code 1 if a run did not end with the bits of an uninterrupted one; its folder is kept.
+Ctrl-C ends it early, with the tally. Exit code 1 if a run did not end with the bits of an
+uninterrupted one; its folder is kept.
 """
 
 import argparse
@@ -32,6 +33,8 @@ def soak(nursery, kills, seed, kinds=KINDS, say=print):
       ordeal.through(faults, workdir)
     except AssertionError as error:
       return ordeal, error
+    except KeyboardInterrupt:
+      break
     shutil.rmtree(workdir)
     say(f"{ordeal.kills} of {kills} kills, {ordeal.completed} runs completed")
   return ordeal, None

@@ -56,7 +56,8 @@ class Nursery:
     config = {"epochs": 2, "checkpoints.keep": 2, "logging.tensorboard": "true", **config}
     self._flags = [f"--config={self.folder / 'config.py'}",
                    *(f"--config.{name}={value}" for name, value in config.items())]
-    self._process = runs.python(__file__)
+    # Its own session: a Ctrl-C is for the one who asks for kills, not for the victims.
+    self._process = runs.python(__file__, start_new_session=True)
 
   def live(self, workdir, fault=None):
     """Trains in a process that `fault` may end; returns a Life.
