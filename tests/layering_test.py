@@ -26,6 +26,7 @@ FLOORS = [
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
+    "files": {"errors"},
     "specs.mirror": {"specs.layers"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},

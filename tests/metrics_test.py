@@ -7,13 +7,14 @@ import sys
 
 from hypothesis import given, strategies as st
 import pytest
+from tensorboard.backend.event_processing import plugin_event_accumulator
 import tensorflow as tf
 
 from tfae import metrics
 
 
-def log_of(workdir, step=0, tensorboard=False):
-  return metrics.MetricsLog(workdir, step=step, tensorboard=tensorboard)
+def log_of(workdir, step=0, tensorboard=False, epochs=0):
+  return metrics.MetricsLog(workdir, step=step, epochs=epochs, tensorboard=tensorboard)
 
 
 def write(workdir, *lines):
@@ -109,6 +110,35 @@ def test_tensorboard_gets_the_same_numbers(tmp_path):
            for value in event.summary.value}
   assert found == {("train/loss", 10): 0.5, ("train/images_per_second", 10): 7.0,
                    ("test/loss", 20): 0.25}
+
+
+def test_tensorboard_forgets_what_a_resumed_run_takes_again(tmp_path):
+  for start, end in ((0, 7), (5, 9)):
+    log = log_of(tmp_path, step=start, tensorboard=True)
+    for step in range(start + 1, end + 1):
+      log.write("train", step, 1, {"loss": step + start / 10})
+    log.close()
+  events = plugin_event_accumulator.EventAccumulator(
+      str(tmp_path / "tensorboard"), {plugin_event_accumulator.TENSORS: 0})
+  events.Reload()
+  shown = [(e.step, float(tf.make_ndarray(e.tensor_proto))) for e in events.Tensors("train/loss")]
+  assert shown == [(line["step"], pytest.approx(line["loss"])) for line in metrics.read(tmp_path)]
+  assert [step for step, _ in shown] == list(range(1, 10))
+
+
+def test_a_log_that_lost_the_lines_of_an_epoch_is_named(tmp_path, caplog):
+  write(tmp_path, line(10, "epoch"), line(20, "epoch"), line(25))
+  log_of(tmp_path, step=25, epochs=2).close()
+  assert not caplog.records
+  log_of(tmp_path, step=35, epochs=3).close()
+  assert "metrics.jsonl: lines are missing: those of 1 of 3 epochs" in caplog.text
+
+
+def test_a_line_is_in_the_file_when_it_was_written(tmp_path):
+  log = log_of(tmp_path)
+  log.write("train", 1, 1, {"loss": 0.5})
+  assert metrics.read(tmp_path) == [line(1, loss=0.5)]
+  log.close()
 
 
 def test_progress_without_a_terminal_is_a_line_now_and_then_and_always_the_last(

@@ -16,28 +16,6 @@ from tfae import experiment as experiments
 from tfae import training
 from tfae.errors import InputError
 
-# Everything that could lose its place: dropout, slots, a schedule, a best loss, a partial batch.
-CONFIG = """
-import tfae
-
-def get_config():
-  config = tfae.default_config()
-  config.data.validation = 97
-  config.model.encoder = (tfae.Flatten(), tfae.Dropout(0.2), tfae.Dense(16, activation="elu"),
-                          tfae.Dense(4))
-  config.optimizer.learning_rate = 1e-2
-  config.optimizer.schedule = "cosine"
-  config.optimizer.warmup_steps = 5
-  config.optimizer.clip_norm = 0.2
-  config.optimizer.weight_decay = 1e-2
-  config.batch_size = 50
-  config.epochs = 3
-  config.jit_compile = "off"
-  config.logging.steps = 7
-  config.logging.tensorboard = False
-  config.checkpoints.seconds = 0.0
-  return config
-"""
 TOTAL = 3 * 29  # 1,403 training images make 29 batches, the last one of 3
 
 # Trains as tfae-train does, and kills itself once it has taken (not saved) a step.
@@ -74,14 +52,14 @@ train.run()
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
   path = tmp_path_factory.mktemp("config") / "config.py"
-  path.write_text(CONFIG)
+  path.write_text(runs.CONFIG)
   return path
 
 
 @pytest.fixture(scope="module")
 def experiment():
   scope = {}
-  exec(CONFIG, scope)  # pylint: disable=exec-used
+  exec(runs.CONFIG, scope)  # pylint: disable=exec-used
   return experiments.from_config(scope["get_config"]())
 
 
@@ -162,35 +140,6 @@ def test_an_exception_at_any_point_of_a_run_is_as_harmless_as_a_kill(
     training.train(experiment, tmp_path, data=data)
   training.train(experiment, tmp_path, data=data)
   runs.assert_same_bits(whole, tmp_path)
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("index", range(10))
-def test_a_run_killed_with_signal_9_at_one_of_ten_random_steps_ends_with_the_same_bits(
-    config, whole, tmp_path, index):
-  step = random_steps(10, seed=5)[index]
-  workdir = tmp_path / "run"
-  code, _, err = runs.finish(runs.python("-c", VICTIM, step, *arguments(config, workdir)))
-  assert code == -signal.SIGKILL, err
-  code, _, err = runs.finish(runs.python("-m", "tfae.bin.train", *arguments(
-      config, workdir, f"--config.steps_per_loop={index + 1}")))
-  assert code == 0, err
-  runs.assert_same_bits(whole, workdir)
-
-
-@pytest.mark.full
-def test_a_run_killed_at_whatever_instant_its_parent_chooses_ends_with_the_same_bits(
-    config, whole, tmp_path):
-  workdir = tmp_path / "run"
-  for _ in range(3):
-    process = runs.python("-m", "tfae.bin.train", *arguments(config, workdir))
-    while not process.stderr.readline().startswith("epoch"):
-      pass
-    process.kill()
-    runs.finish(process)
-  code, _, err = runs.finish(runs.python("-m", "tfae.bin.train", *arguments(config, workdir)))
-  assert code == 0, err
-  runs.assert_same_bits(whole, workdir)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,28 @@ from tfae.data.datasets import Dataset, Split
 
 ROOT = pathlib.Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
+# Everything that could lose its place: dropout, slots, a schedule, a best loss, a partial batch.
+CONFIG = """
+import tfae
+
+def get_config():
+  config = tfae.default_config()
+  config.data.validation = 97
+  config.model.encoder = (tfae.Flatten(), tfae.Dropout(0.2), tfae.Dense(16, activation="elu"),
+                          tfae.Dense(4))
+  config.optimizer.learning_rate = 1e-2
+  config.optimizer.schedule = "cosine"
+  config.optimizer.warmup_steps = 5
+  config.optimizer.clip_norm = 0.2
+  config.optimizer.weight_decay = 1e-2
+  config.batch_size = 50
+  config.epochs = 3
+  config.jit_compile = "off"
+  config.logging.steps = 7
+  config.logging.tensorboard = False
+  config.checkpoints.seconds = 0.0
+  return config
+"""
 QUIET = experiments.Logging(steps=10, tensorboard=False)
 
 

@@ -30,6 +30,7 @@ def run(tmp_path_factory):
 def config(tmp_path, run):
   """A folder with the run's config.json alone; returns (folder, values, write)."""
   values = json.loads((run / "config.json").read_text())
+  del values["checksum"]  # what is changed on purpose is to be judged by itself
 
   def write(text=None):
     (tmp_path / "config.json").write_text(json.dumps(values) if text is None else text)
@@ -46,6 +47,18 @@ def test_config_json_carries_schema_version_experiment_and_what_the_data_were(ru
                             "image_shape": [4, 3, 1], "train": 23, "validation": 6, "test": 5}
   experiment, read = workdirs.read_config(run)
   assert experiment == runs.experiment() and read == values
+
+
+def test_a_changed_value_is_refused_and_a_config_of_before_the_checksum_is_read(run, config):
+  folder, values, write = config
+  assert workdirs.read_config(folder)[0] == runs.experiment()
+  whole = (run / "config.json").read_text()
+  assert whole.count('"learning_rate": 0.01') == 1
+  write(whole.replace('"learning_rate": 0.01', '"learning_rate": 0.03'))
+  with pytest.raises(InputError, match="config.json: damaged .*checksum"):
+    workdirs.read_config(folder)
+  write(whole)
+  assert workdirs.read_config(folder)[1] == {**values, "checksum": json.loads(whole)["checksum"]}
 
 
 def test_a_newer_schema_is_refused_with_both_versions(config):
@@ -107,6 +120,13 @@ def test_a_second_writer_is_refused_until_the_first_is_gone(tmp_path):
       training.train(runs.experiment(), path, data=DATA)
   with workdirs.locked(path):
     pass
+
+
+def test_who_holds_a_folder_clears_what_killed_writers_left(tmp_path):
+  (tmp_path / "checkpoints" / ".tmp-1").mkdir(parents=True)
+  (tmp_path / ".config.json.tmp-1").touch()
+  with workdirs.locked(tmp_path):
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["checkpoints", "lock"]
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):

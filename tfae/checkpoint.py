@@ -6,11 +6,11 @@ index last: an index that exists is whole. The list of index files is the truth;
 kept for other tools only.
 """
 
+import itertools
 import logging
 import os
 import pathlib
 import re
-import shutil
 
 import tensorflow as tf
 
@@ -19,20 +19,29 @@ from tfae.errors import InputError
 
 _LOG = logging.getLogger(__name__)
 _INDEX = re.compile(r"ckpt-(\d+)\.index")
+_INDEX_OR_DATA = re.compile(r"ckpt-(\d+)\.(index|data-\d+-of-\d+)")
 
 
 def steps(directory):
   """Returns the steps that have a checkpoint in `directory`, newest first; [] for no folder."""
+  return _steps_of(directory, _INDEX)
+
+
+def _steps_of(directory, pattern):
   directory = pathlib.Path(directory)
   names = os.listdir(directory) if directory.is_dir() else []
-  return sorted((int(m[1]) for m in map(_INDEX.fullmatch, names) if m), reverse=True)
+  return sorted({int(m[1]) for m in map(pattern.fullmatch, names) if m}, reverse=True)
 
 
 class Checkpoints:
   """Saves and restores objects under one folder; one process at a time writes there."""
 
   def __init__(self, directory, objects, keep=3):
-    """Takes {name: trackable}; `keep` newest checkpoints stay, and the best."""
+    """Takes {name: trackable}; `keep` newest checkpoints stay, and the best.
+
+    One is named 'progress' and has an int64 variable `step`: a checkpoint says itself of which
+    step it is, whatever its files are called.
+    """
     self.directory = pathlib.Path(directory)
     self._checkpoint = tf.train.Checkpoint(**objects)
     self._keep = keep
@@ -42,34 +51,44 @@ class Checkpoints:
     """Writes ckpt-<step> and removes those that are neither among the newest nor the best.
 
     Does nothing if `step` is the one that was saved or restored last.
+
+    Raises:
+      InputError: a full disk, or a folder that can't be written; the checkpoints before it stay.
     """
     if step == self._newest:
       return
-    self.directory.mkdir(parents=True, exist_ok=True)
-    for stale in self.directory.glob(".tmp-*"):
-      shutil.rmtree(stale)
-    temporary = self.directory / f".tmp-{os.getpid()}"
-    temporary.mkdir()
-    try:
-      self._checkpoint.write(str(temporary / f"ckpt-{step}"))
-    except BaseException:
-      shutil.rmtree(temporary)  # a full disk needs its space
-      raise
-    written = sorted(temporary.glob("ckpt-*"))  # .data-* sorts before .index
-    for file in written:
-      files.sync(file)
-    for file in written:
-      file.rename(self.directory / file.name)
-    files.sync(self.directory)
-    temporary.rmdir()
+    with files.writing(self.directory / f"ckpt-{step}", (OSError, tf.errors.OpError)):
+      self._write(step)
     self._newest = step
     kept = steps(self.directory)
     kept = [s for i, s in enumerate(kept) if i < self._keep or s == best_step]
     files.write(self.directory / "checkpoint", _state_file(step, reversed(kept)))
-    for old in set(steps(self.directory)) - set(kept):
-      # The index first: what is left of a killed removal is not a checkpoint.
-      for file in sorted(self.directory.glob(f"ckpt-{old}.*"), reverse=True):
-        file.unlink()
+    # Also what is left of removals that were killed: data without an index.
+    for old in set(_steps_of(self.directory, _INDEX_OR_DATA)) - set(kept):
+      with files.writing(self.directory / f"ckpt-{old}"):
+        # The index first: what is left of a killed removal is not a checkpoint.
+        for file in sorted(self.directory.glob(f"ckpt-{old}.*"), reverse=True):
+          files.remove(file)
+          files.reached("pruning")
+
+  def _write(self, step):
+    self.directory.mkdir(parents=True, exist_ok=True)
+    files.clear_stale(self.directory)
+    temporary = files.temporary_folder(self.directory)
+    try:
+      files.reached("before data")
+      self._checkpoint.write(str(temporary / f"ckpt-{step}"))
+      written = sorted(temporary.glob("ckpt-*"))  # .data-* sorts before .index
+      files.reached("after data")
+      for file in written:
+        files.sync(file)
+      for file in written:
+        files.reached(f"before rename of {file.suffix[1:6]}")
+        file.rename(self.directory / file.name)
+        files.reached(f"after rename of {file.suffix[1:6]}")
+      files.sync(self.directory)
+    finally:
+      files.remove(temporary)  # a full disk needs its space
 
   def restore(self):
     """Restores the newest checkpoint that is whole; returns its step.
@@ -83,6 +102,7 @@ class Checkpoints:
     damaged = {}
     for step in found:
       try:
+        _check_step(self.directory, step)
         # Consumed by both sides: no variable without a value, no value without a variable.
         self._checkpoint.read(str(self.directory / f"ckpt-{step}")).assert_consumed()
       # Damage shows as IndexError, OpError, DecodeError, AssertionError, ...: all mean unusable.
@@ -92,7 +112,8 @@ class Checkpoints:
                         self.directory / f"ckpt-{step}", damaged[step])
         continue
       self._newest = step
-      self._set_aside(damaged, step)
+      with files.writing(self.directory / "damaged"):
+        self._set_aside(damaged, step)
       return step
     raise InputError(
         f"no usable checkpoint in {self.directory}: " + (
@@ -100,16 +121,18 @@ class Checkpoints:
         + ". Restore the folder from a copy, or start anew with another --workdir.")
 
   def _set_aside(self, damaged, restored):
-    orphans = {file.name.split(".")[0] for file in self.directory.glob("ckpt-*.data-*")}
-    orphans = {int(name[5:]) for name in orphans if name[5:].isdigit()} - set(steps(self.directory))
+    orphans = set(_steps_of(self.directory, _INDEX_OR_DATA)) - set(steps(self.directory))
+    orphans = {step for step in orphans if step > restored}  # older: of a removal, see save
     for step in sorted(orphans):
-      if step > restored:
-        _LOG.warning("checkpoint %s has data but no index; using ckpt-%d.",
-                        self.directory / f"ckpt-{step}", restored)
+      _LOG.warning("checkpoint %s has data but no index; using ckpt-%d.",
+                   self.directory / f"ckpt-{step}", restored)
     for step in {*damaged, *orphans}:
       (self.directory / "damaged").mkdir(exist_ok=True)
       for file in self.directory.glob(f"ckpt-{step}.*"):
-        file.replace(self.directory / "damaged" / file.name)
+        names = itertools.chain([file.name], (f"{file.name}.{n}" for n in itertools.count(1)))
+        targets = (self.directory / "damaged" / name for name in names)
+        file.rename(next(target for target in targets if not target.exists()))
+        files.reached("setting aside")
 
 
 def restore_model(model, directory, which="latest"):
@@ -143,6 +166,7 @@ def restore_model(model, directory, which="latest"):
   reasons = []
   for step in candidates:
     try:
+      _check_step(directory, step)
       status = tf.train.Checkpoint(model=model).read(str(pathlib.Path(directory) / f"ckpt-{step}"))
       status.assert_existing_objects_matched().expect_partial()
       return step
@@ -163,10 +187,23 @@ def _state_file(newest, kept):
 def _best_step(directory, step):
   """Returns what the checkpoint of `step` knows of the best one; None if it is damaged."""
   try:
-    reader = tf.train.load_checkpoint(str(pathlib.Path(directory) / f"ckpt-{step}"))
-    return int(reader.get_tensor("progress/best_step/.ATTRIBUTES/VARIABLE_VALUE"))
+    _check_step(directory, step)
+    return _progress(directory, step, "best_step")
   except Exception:  # pylint: disable=broad-exception-caught
     return None
+
+
+def _check_step(directory, step):
+  """Raises ValueError if ckpt-<step> is the checkpoint of another step, under a wrong name."""
+  found = _progress(directory, step, "step")
+  if found != step:
+    raise ValueError(f"its files were renamed, they are those of step {found}")
+
+
+def _progress(directory, step, name):
+  """Returns an integer that ckpt-<step> holds of the run's progress."""
+  reader = tf.train.load_checkpoint(str(pathlib.Path(directory) / f"ckpt-{step}"))
+  return int(reader.get_tensor(f"progress/{name}/.ATTRIBUTES/VARIABLE_VALUE"))
 
 
 def _reason(error):

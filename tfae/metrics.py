@@ -1,5 +1,6 @@
 """What a run says of itself: metrics.jsonl, TensorBoard, and progress on the terminal."""
 
+import contextlib
 import json
 import logging
 import os
@@ -8,9 +9,11 @@ import sys
 import time
 
 import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
 import tqdm
 
 from tfae import files
+from tfae.errors import InputError
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,21 +25,39 @@ class MetricsLog:
   the metrics; what depends on the clock stands under `timing`, so that two runs can be compared.
   """
 
-  def __init__(self, workdir, *, step, tensorboard):
+  def __init__(self, workdir, *, step, epochs, tensorboard):
     """Opens the log of a run that stands at `step`: later lines, and torn ones, are cut off.
 
     A 'test' line closes a run; it is cut off too, as the run goes on. Without a workdir nothing
     is written.
+
+    Args:
+      workdir: the run's folder, or None.
+      step: how many steps the run has taken.
+      epochs: how many whole epochs that is; a warning says if the lines of some are missing.
+      tensorboard: whether to write events too. TensorBoard is told to forget those after `step`.
+
+    Raises:
+      InputError: a full disk, or a file that can't be read or written.
     """
     self._file = self._events = None
     if workdir is None:
       return
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
     kept = [line for line in read(workdir) if line["step"] <= step and line["kind"] != "test"]
+    found = sum(line["kind"] == "epoch" for line in kept)
+    if found < epochs:
+      _LOG.warning("%s: lines are missing: those of %d of %d epochs. The run goes on without them.",
+                   self._path, epochs - found, epochs)
     files.write(self._path, "".join(json.dumps(line) + "\n" for line in kept))
-    self._file = open(self._path, "a", encoding="utf-8")
+    with files.writing(self._path):
+      # Unbuffered: a line is in the file, or refused, when `write` returns.
+      self._file = open(self._path, "ab", buffering=0)
     if tensorboard:
-      self._events = tf.summary.create_file_writer(str(pathlib.Path(workdir) / "tensorboard"))
+      self._events_path = pathlib.Path(workdir) / "tensorboard"
+      with self._writing_events():
+        self._events = tf.summary.create_file_writer(str(self._events_path))
+        _purge_events(self._events, step + 1)
 
   def write(self, kind, step, epoch, values, timing=None):
     """Appends one line."""
@@ -45,34 +66,74 @@ class MetricsLog:
     line = {"kind": kind, "step": step, "epoch": epoch, **values}
     if timing:
       line["timing"] = timing
-    self._file.write(json.dumps(line) + "\n")
+    with files.writing(self._path):
+      self._append((json.dumps(line) + "\n").encode())
+    files.reached("metrics line")
     if self._events:
-      # Summary ops have no GPU kernel.
-      with self._events.as_default(), tf.device("/CPU:0"):
+      with self._writing_events(), self._events.as_default():
         for name, value in {**values, **(timing or {})}.items():
           tf.summary.scalar(f"{kind}/{name}", value, step=step)
+
+  def _append(self, content):
+    end = self._file.seek(0, os.SEEK_END)
+    try:
+      while content:  # a disk that is nearly full takes a part
+        content = content[self._file.write(content):]
+    except OSError:
+      self._file.truncate(end)
+      raise
+
+  @contextlib.contextmanager
+  def _writing_events(self):
+    with files.writing(self._events_path, (OSError, tf.errors.OpError)):
+      with tf.device("/CPU:0"):  # summary ops have no GPU kernel
+        yield
 
   def sync(self):
     """Puts all lines on the disk: before a checkpoint, which must not know more than the log."""
     if self._file is None:
       return
-    self._file.flush()
-    os.fsync(self._file.fileno())
+    with files.writing(self._path):
+      os.fsync(self._file.fileno())
+    if self._events:
+      with self._writing_events():
+        self._events.flush()
 
   def close(self):
     """Closes the files."""
-    self.sync()
-    if self._file:
-      self._file.close()
-    if self._events:
-      self._events.close()
+    try:
+      self.sync()
+    finally:
+      if self._file:
+        self._file.close()
+      if self._events:
+        with self._writing_events():
+          self._events.close()
+
+
+def _purge_events(writer, step):
+  """Tells TensorBoard to forget what older event files hold of `step` and later."""
+  event = event_pb2.Event(step=step, wall_time=time.time(), session_log=event_pb2.SessionLog(
+      status=event_pb2.SessionLog.START))
+  # tf.summary has no public way to write one.
+  tf.raw_ops.ImportEvent(writer=writer._resource,  # pylint: disable=protected-access
+                         event=event.SerializeToString())
 
 
 def read(workdir):
-  """Returns the whole lines of a run's metrics.jsonl as dicts; [] if there is no file."""
+  """Returns the whole lines of a run's metrics.jsonl as dicts; [] if there is no file.
+
+  Raises:
+    InputError: it can't be read.
+  """
   path = pathlib.Path(workdir) / "metrics.jsonl"
   lines = []
-  for number, text in enumerate(path.read_bytes().split(b"\n") if path.exists() else []):
+  try:
+    content = path.read_bytes() if path.exists() else b""
+  except OSError as error:
+    raise InputError(f"{path}: can't be read ({error.strerror}). Move it away: the run goes on "
+                     "without the lines that it held.") from None
+  for number, text in enumerate(content.split(b"\n")):
     try:
       line = json.loads(text)
       lines.append({**line, "step": int(line["step"]), "kind": str(line["kind"])})

@@ -139,6 +139,7 @@ class Run:
     _LOG.info("XLA is %s (jit_compile=%r: %s).", "on" if self.jit else "off",
               self._experiment.jit_compile, self.jit_reason)
     log = metrics.MetricsLog(self._workdir, step=self.step,
+                             epochs=self.step // self.batches.steps_per_epoch,
                              tensorboard=self._experiment.logging.tensorboard)
     bar = metrics.Progress(self.total_steps, self.step)
     evaluations = {}
@@ -351,7 +352,8 @@ def train(experiment, workdir, *, data=None, data_dir=None):
 
   Raises:
     InputError: bad data or devices; a workdir that holds another run (the message lists the
-      fields that differ), is in use, or has no usable checkpoint.
+      fields that differ), is in use, has no usable checkpoint, or can't be written, as when the
+      disk is full: what was saved is whole, and the same call goes on from there.
     NotFiniteError: NaN or infinite loss or gradient.
   """
   if data is None:

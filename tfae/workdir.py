@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import io
 import json
 import os
@@ -65,6 +66,9 @@ def locked(workdir):
     except OSError:
       raise InputError(f"workdir={str(workdir)!r}: another process is training there. Wait for "
                        "it, or choose another folder.") from None
+    # Before anything is written: what a killed writer left may be what fills the disk.
+    for folder in (path, path / "checkpoints"):
+      files.clear_stale(folder)
     yield path
 
 
@@ -81,6 +85,9 @@ def read_config(workdir):
     values = json.loads(path.read_text(encoding="utf-8"))
     schema, version = check_int("schema", values["schema"], 1), values["tfae"]
     if schema <= SCHEMA:
+      # Runs of tfae before it had checksums have none.
+      if values.get("checksum", _checksum(values)) != _checksum(values):
+        raise ValueError("its content does not have its checksum; it is not meant to be edited")
       data = values["data"]
       check_number("data.max_value", data["max_value"], 0, above=True)
       for name, kind in (("sha256", str), ("image_shape", list)):
@@ -152,7 +159,7 @@ def read_examples(workdir):
 
 def write_config(workdir, kind, identity, data):
   """Writes config.json: schema, version, what the run is, and what the data were."""
-  files.write(pathlib.Path(workdir) / "config.json", json.dumps({
+  values = {
       "schema": SCHEMA,
       "tfae": tfae.__version__,
       kind: identity,
@@ -161,4 +168,13 @@ def write_config(workdir, kind, identity, data):
                "train": len(data.train.images),
                "validation": 0 if data.validation is None else len(data.validation.images),
                "test": len(data.test.images)},
-  }, indent=2) + "\n")
+  }
+  values["checksum"] = _checksum(values)
+  files.write(pathlib.Path(workdir) / "config.json", json.dumps(values, indent=2) + "\n")
+
+
+def _checksum(values):
+  """Returns the sha256 of config.json's values: a changed digit is still JSON, and another model.
+  """
+  rest = {name: value for name, value in values.items() if name != "checksum"}
+  return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

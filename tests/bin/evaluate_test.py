@@ -50,6 +50,7 @@ def outcomes(tmp_path_factory):
       target.parent.mkdir(exist_ok=True)
       target.write_bytes(path.read_bytes())
   config = json.loads((tmp / "bad/config.json").read_text())
+  del config["checksum"]
   config["data"]["sha256"] = "0" * 64
   (tmp / "changed/config.json").write_text(json.dumps(config))
   (tmp / "damaged/config.json").write_text("{")
