@@ -4,7 +4,6 @@ import contextlib
 import os
 import pathlib
 import re
-import subprocess
 import sys
 
 import pytest
@@ -12,6 +11,7 @@ from tensorboard.backend.event_processing import plugin_event_accumulator as eve
 
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
+import tmpfs
 import victims
 from tfae import checkpoint, files, metrics, training
 from tfae import experiment as ex
@@ -24,26 +24,8 @@ EXPERIMENT = runs.experiment(epochs=3, steps_per_loop=2, checkpoints=ex.Checkpoi
 @pytest.fixture
 def disk(tmp_path):
   """A tmpfs of 1 MiB; skips where that can't be mounted."""
-  folder = tmp_path / "disk"
-  folder.mkdir()
-  done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder],
-                        capture_output=True, text=True, check=False)
-  if done.returncode:
-    pytest.skip(f"mounting a tmpfs needs root: {done.stderr.strip()}")
-  try:
+  with tmpfs.mounted(tmp_path / "disk", "1m") as folder:
     yield folder
-  finally:
-    # Lazily: a failed test may hold files open.
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def fill(disk, left=0):
-  """Fills the disk but for `left` bytes, in whole pages."""
-  with open(disk / "filler", "ab", buffering=0) as file, contextlib.suppress(OSError):
-    while True:
-      file.write(bytes(4096))
-  if left:
-    os.truncate(disk / "filler", (disk / "filler").stat().st_size - left)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +79,7 @@ def test_a_full_disk_is_one_error_nothing_is_lost_and_with_room_the_run_ends_wit
     disk, whole, monkeypatch, point, passing, left, named):
   workdir = disk / "run"
   monkeypatch.setattr(metrics.json, "dumps", wide(metrics.json.dumps))
-  with at(monkeypatch, point, passing, lambda: fill(disk, left)):
+  with at(monkeypatch, point, passing, lambda: tmpfs.fill(disk, left)):
     with pytest.raises(InputError) as error:
       training.train(EXPERIMENT, workdir, data=DATA)
   assert re.search(rf"/{named}: can't be written \(No space left on device, [\d,]+ bytes free\)\. "
@@ -109,7 +91,7 @@ def test_a_full_disk_is_one_error_nothing_is_lost_and_with_room_the_run_ends_wit
     training.train(EXPERIMENT, workdir, data=DATA)  # there is still no room
   assert_intact(workdir, whole)
   assert contents(workdir) == before
-  subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)
+  tmpfs.resize(disk, "4m")
   training.train(EXPERIMENT, workdir, data=DATA)
   runs.assert_same_bits(whole, workdir)
 
@@ -125,7 +107,7 @@ def wide(dumps):
 def test_a_metrics_line_that_does_not_fit_is_refused_whole(disk):
   log = metrics.MetricsLog(disk, step=0, epochs=0, tensorboard=False)
   log.write("train", 1, 1, {"loss": 0.5})
-  fill(disk)
+  tmpfs.fill(disk)
   with pytest.raises(InputError, match="metrics.jsonl: can't be written .No space left"):
     log.write("train", 2, 1, {"loss": "x" * 10_000})  # a part of it would fit into the page
   (disk / "filler").unlink()
@@ -139,7 +121,7 @@ def test_events_that_do_not_fit_are_one_error(disk):
   log = metrics.MetricsLog(disk, step=0, epochs=0, tensorboard=True)
   log.write("train", 0, 0, {"loss": 0.5})
   log.sync()
-  fill(disk)
+  tmpfs.fill(disk)
   with pytest.raises(InputError, match="tensorboard: can't be written .No space left on device"):
     for step in range(8):  # as events they fill a page long before they do as text
       log.write("train", step, 1, {f"metric_{i}": 0.5 for i in range(20)})
@@ -152,7 +134,7 @@ def test_a_run_with_events_goes_on_when_there_is_room_and_tensorboard_shows_each
     disk, whole, monkeypatch):
   logged = runs.replace(EXPERIMENT, logging=ex.Logging(steps=1, tensorboard=True))
   workdir = disk / "run"
-  with at(monkeypatch, "metrics line", 9, lambda: fill(disk)):
+  with at(monkeypatch, "metrics line", 9, lambda: tmpfs.fill(disk)):
     with pytest.raises(InputError, match="can't be written .No space left on device"):
       training.train(logged, workdir, data=DATA)
   (disk / "filler").unlink()
@@ -172,7 +154,7 @@ def test_tfae_train_on_a_full_disk_is_one_line_with_exit_code_2_and_goes_on_with
   with victims.nursery(tmp_path, **{"checkpoints.keep": 30}) as nursery:
     whole = nursery.live(tmp_path / "whole")
     assert whole.code == 0, whole.err
-    fill(disk, 150 * 1024)
+    tmpfs.fill(disk, 150 * 1024)
     for more in (0, 60 * 1024):
       os.truncate(disk / "filler", (disk / "filler").stat().st_size - more)
       life = nursery.live(disk / "run")

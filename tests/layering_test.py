@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
-    {"errors", "files"},
+    {"errors", "files", "machine"},
     {"specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.optimizers"},
     {"randomness", "ops", "initializers", "losses", "placement"},
     {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
@@ -43,8 +43,8 @@ SAME_FLOOR = {
 }
 # Rooms that see less than what lies below them: a prefix of every module that they may import.
 ONLY = {
-    "specs.": ("errors", "specs."),
-    "data.": ("errors", "files", "randomness", "data."),
+    "specs.": ("errors", "machine", "specs."),
+    "data.": ("errors", "files", "machine", "randomness", "data."),
     "models.": ("errors", "specs.", "randomness", "ops", "losses", "placement", "layers",
                 "network"),
     "graph": ("errors", "files"),
@@ -54,9 +54,9 @@ ONLY = {
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "specs.layers", "specs.losses", "specs.memory",
-                      "specs.mirror", "specs.optimizers", "data.idx", "data.sources",
-                      "data.datasets", "experiment", "workdir", "publish"]
+WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.layers", "specs.losses",
+                      "specs.memory", "specs.mirror", "specs.optimizers", "data.idx",
+                      "data.sources", "data.datasets", "experiment", "workdir", "publish"]
 
 
 def module_of(path):

@@ -21,6 +21,7 @@ def mounted(folder, size):
   try:
     yield folder
   finally:
+    # Lazily: a failed test may hold files open.
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
@@ -29,8 +30,11 @@ def resize(folder, size):
   subprocess.run(["mount", "-o", f"remount,size={size}", folder], check=True)
 
 
-def fill(folder):
-  """Takes all the room that is left."""
-  with open(folder / "filler", "wb", buffering=0) as file, contextlib.suppress(OSError):
+def fill(folder, left=0):
+  """Takes all the room but `left` bytes with a file named filler, in whole pages."""
+  filler = folder / "filler"
+  with open(filler, "ab", buffering=0) as file, contextlib.suppress(OSError):
     while True:
-      file.write(bytes(1024))
+      file.write(bytes(4096))
+  if left:
+    os.truncate(filler, filler.stat().st_size - left)

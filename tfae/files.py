@@ -89,7 +89,7 @@ def clear_stale(directory):
 
 
 def remove(path):
-  """Removes a file, or a folder with all that it holds."""
+  """Removes a file, a link (what it points to stays), or a folder with all that it holds."""
   path = pathlib.Path(path)
   if path.is_dir() and not path.is_symlink():
     shutil.rmtree(path)

@@ -84,7 +84,7 @@ def retire(export_dir, keep):
     for _, name in retired:
       folder = _temporary(export_dir)
       os.rename(export_dir / name, folder)
-      _remove(folder)
+      files.remove(folder)
   return [number for number, _ in retired]
 
 
@@ -127,7 +127,7 @@ def _clear_stale(export_dir):
     path = export_dir / name
     try:
       if path.is_symlink() or not _is_locked(path):
-        _remove(path)
+        files.remove(path)
     except OSError as error:
       # Another user's, say. It is in nobody's way, so it must not end all publishing.
       _log.warning("%s: left by a publisher that is gone, can't be removed: %s", path, error)
@@ -142,14 +142,6 @@ def _is_locked(path):
     return True
   finally:
     os.close(descriptor)
-
-
-def _remove(path):
-  """Removes a folder, a file or a link; what the link points to stays."""
-  if path.is_dir() and not path.is_symlink():
-    shutil.rmtree(path)
-  else:
-    path.unlink()
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import numpy as np
 import pytest
 
+from tfae import machine
 from tfae.data import idx
 from tfae.errors import InputError
 
@@ -138,7 +139,7 @@ def test_more_data_than_the_machine_has_memory_is_refused_before_it_is_read(tmp_
   bomb(tmp_path / "bomb", 1 << 12)
   assert (tmp_path / "bomb").stat().st_size < 20 << 20
   monkeypatch.setattr(idx, "read_up_to", lambda *_: pytest.fail("data was read"))
-  monkeypatch.setattr(idx, "_memory", lambda: (4 << 30) - 1)
+  monkeypatch.setattr(machine, "memory_bytes", lambda: (4 << 30) - 1)
   refused(idx.read_images, tmp_path / "bomb", "4294967296 bytes", "4294967295 of memory")
 
 

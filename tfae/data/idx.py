@@ -15,6 +15,7 @@ import zlib
 
 import numpy as np
 
+from tfae import machine
 from tfae.errors import InputError, check_int
 
 CHUNK = 1 << 20
@@ -146,9 +147,10 @@ def _read(path, axes):
     # Python integers don't overflow, and nothing is allocated for a size that can't be there.
     if header + size > most:
       raise InputError(f"{path}: truncated or wrong sizes: found at most {most} bytes, {expected}")
-    if size > _memory():
+    # Past them a gzip file would end the machine before any allocation failed.
+    if size > machine.memory_bytes():
       raise InputError(f"{path}: too large: {size} bytes of data by its header, and this machine "
-                       f"has {_memory()} of memory. Use fewer or smaller images.")
+                       f"has {machine.memory_bytes()} of memory. Use fewer or smaller images.")
     try:
       data = read_up_to(stream, size + 1)  # one more byte tells that there is too much
     except MemoryError:
@@ -184,11 +186,6 @@ def _read_header(path, stream, axes):
     if n == 0:
       raise InputError(f"{path}: {axis} at offset {4 + 4 * i}: found 0, expected at least 1.")
   return shape
-
-
-def _memory():
-  """Bytes of the machine: past them a gzip file would end it before any allocation failed."""
-  return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def read_up_to(stream, size):

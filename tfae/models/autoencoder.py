@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfae import losses, randomness
-from tfae.errors import InputError, check_choice, check_number
+from tfae.errors import InputError, check_choice, check_float32
 from tfae.network import print_table
 from tfae.specs import layers as specs
 from tfae.specs.losses import LOSSES
@@ -60,7 +60,7 @@ class Autoencoder(tf.Module):
       raise InputError(f"Autoencoder.mean: not with loss={loss!r}, whose targets lie in [0, 1]. "
                        "Use mean=None or mean_squared_error.")
     self.encoder, self.decoder, self.loss = encoder, decoder, loss
-    self.scale = check_number("Autoencoder.scale", scale, 0, above=True)
+    self.scale = check_float32("Autoencoder.scale", scale, above=True)
     self.mean = None
     if mean is not None:
       with tf.device(encoder.device):

@@ -7,24 +7,11 @@ passes may still be too large; what is refused could never run.
 import glob
 import math
 import os
-import pathlib
 
+from tfae import machine
 from tfae.errors import InputError
 
 _FLOAT32 = 4  # bytes of a weight, whatever the compute dtype is
-# Where the kernel says how much this process group may take, cgroup v2 and v1.
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-
-
-def machine_bytes():
-  """Returns the bytes of memory that this machine, or this container of it, has."""
-  found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-  for path in _LIMITS:
-    try:
-      found.append(int(pathlib.Path(path).read_text(encoding="ascii")))
-    except (OSError, ValueError):
-      pass  # no such limit here, or "max"
-  return min(found)
 
 
 def on_host(device):
@@ -55,7 +42,7 @@ def value_bytes(shapes, images, itemsize=_FLOAT32):
 
 def check(needed, what, way_out):
   """Raises InputError if `needed` bytes are more than the machine has."""
-  present = machine_bytes()
+  present = machine.memory_bytes()
   if needed > present:
     raise InputError(f"{what} needs at least {needed / 2**30:,.1f} GiB of memory, this machine has "
                      f"{present / 2**30:,.1f} GiB. {way_out}")
