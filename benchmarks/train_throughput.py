@@ -49,8 +49,8 @@ def contenders(system):
           jit_compile="off" if dense else "on"),
       row("tfae", "bfloat16", "tfae", keep=True, compute_dtype="bfloat16")]
   if dense:
-    rows.append(row("tfae", "bfloat16, XLA off", "tfae", keep=True, compute_dtype="bfloat16",
-                    jit_compile="off"))
+    rows.append(row("tfae", "bfloat16, XLA on", "tfae", keep=True, compute_dtype="bfloat16",
+                    jit_compile="on"))
   for jit in (False, True):
     # XLA's convolutions are so slow on a CPU that one such row is enough.
     for each in (1, 16, 64) if dense or not jit else (1,):
