@@ -116,7 +116,7 @@ def test_a_damaged_newest_is_named_and_the_one_before_it_used(tmp_path, caplog, 
 def test_a_damaged_state_file_costs_nothing(tmp_path, caplog, damage):
   damage(saved(tmp_path) / "checkpoint")
   assert restored(tmp_path) == (3, 3.0)
-  assert not caplog.records
+  assert not [r for r in caplog.records if r.name.startswith("tfae")]
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

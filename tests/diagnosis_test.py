@@ -121,7 +121,8 @@ def test_a_run_whose_relu_layer_dies_ends_with_a_warning_that_names_it(tmp_path,
 
 def test_a_healthy_run_ends_without_a_warning(tmp_path, caplog):
   training.train(runs.experiment(), tmp_path, data=DATA)
-  assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+  assert [r for r in caplog.records
+          if r.levelno >= logging.WARNING and r.name.startswith("tfae")] == []
 
 
 def test_a_loss_that_grows_tenfold_and_stays_finite_ends_with_a_warning(tmp_path, caplog):
@@ -221,3 +222,34 @@ def test_without_a_folder_the_first_spoilt_variable_is_named():
   (first, *_) = [v.name[:-2] for v in ae.trainable if not np.isfinite(v.numpy()).all()]
   assert f"the first variable that is not finite is {first}" in str(error.value)
   assert "checkpoint" not in str(error.value)
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "tanh"])
+def test_an_explosion_into_a_bounded_output_ends_with_a_warning_that_names_the_layer(
+    output, tmp_path, caplog):
+  # Every pixel goes to one end of the range and stays there, which is no infinite loss.
+  wild = runs.experiment(model=ex.Model((tfae.Flatten(), tfae.Dense(5, activation="elu"),
+                                         tfae.Dense(2)), output_activation=output,
+                                        loss="sum_squared_error"),
+                         optimizer=tfae.SGD(1e3), epochs=3)
+  training.train(wild, tmp_path, data=DATA)
+  said = [r.getMessage() for r in caplog.records if r.name.startswith("tfae")]
+  assert any("decoder/layer_1: " in text and f"of 12 {output} units" in text for text in said), said
+
+
+def test_pixels_that_are_black_in_every_image_are_not_stuck_wrongly():
+  ae = model(output_activation="sigmoid")
+  ae.decoder.layers[-2].bias.assign(tf.fill(ae.decoder.layers[-2].bias.shape, -100.0))
+  black = np.zeros((5, *IMAGES.shape[1:]), np.uint8)
+  assert diagnosis.stuck_units(ae, black)[-1].stuck == 0
+  white = np.full_like(black, 255)
+  found = diagnosis.stuck_units(ae, white)[-1]
+  assert found.stuck == found.units == black[0].size
+
+
+def test_a_loss_that_does_not_fall_from_the_first_step_on_is_warned_of(caplog):
+  diagnosis.warn_of_loss(1, 10.0, 2, 30.0, 12.0)
+  diagnosis.warn_of_loss(1, 10.0, 2, 30.0, 9.0)  # it fell in the end
+  diagnosis.warn_of_loss(500, 10.0, 2, 30.0, 12.0)  # resumed: it may be at its minimum
+  assert len(caplog.messages) == 1
+  assert "did not fall: 10 at step 1, 12 on average in the last epoch" in caplog.text

@@ -129,7 +129,7 @@ def test_tensorboard_forgets_what_a_resumed_run_takes_again(tmp_path):
 def test_a_log_that_lost_the_lines_of_an_epoch_is_named(tmp_path, caplog):
   write(tmp_path, line(10, "epoch"), line(20, "epoch"), line(25))
   log_of(tmp_path, step=25, epochs=2).close()
-  assert not caplog.records
+  assert not [r for r in caplog.records if r.name.startswith("tfae")]
   log_of(tmp_path, step=35, epochs=3).close()
   assert "metrics.jsonl: lines are missing: those of 1 of 3 epochs" in caplog.text
 

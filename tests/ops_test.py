@@ -97,6 +97,41 @@ def test_conv2d_transpose_is_the_adjoint_of_conv2d(size, window, stride, padding
   assert abs(left) > 0.1 and abs(left - right) < 1e-11
 
 
+# What is computed as blocks of pixels: as many channels as that is faster for, and one more.
+BLOCKS = [((28, 28), 4, 2, 1), ((27, 31), 4, 2, 8), ((27, 31), 4, 2, 9), ((7, 5), 6, 3, 3),
+          ((8, 6), 2, 2, 2), ((9, 9), 6, 2, 1)]
+
+
+@pytest.mark.parametrize("size, window, stride, channels", BLOCKS)
+def test_conv2d_transpose_to_few_channels_is_numpy_s_and_so_are_its_gradients(
+    size, window, stride, channels):
+  counts = [layout(n, window, stride, "same")[0] for n in size]
+  x, kernel = normal(2, *counts, 2), normal(window, window, channels, 2)
+  out = normal(2, *size, channels)
+  operands = tf.constant(x), tf.constant(kernel)
+
+  @tf.function(autograph=False)
+  def run(x, kernel):
+    with tf.GradientTape() as tape:
+      tape.watch((x, kernel))
+      y = ops.conv2d_transpose(x, kernel, (stride, stride), "same", size)
+      loss = tf.reduce_sum(y * out)
+    return y, tape.gradient(loss, (x, kernel))
+
+  y, (dx, dkernel) = run(*operands)
+  expected = numpy_conv2d_transpose(x, kernel, (stride, stride), "same", size)
+  np.testing.assert_allclose(y, expected, atol=1e-12)
+  used = {op.type for op in run.get_concrete_function(*operands).graph.get_operations()}
+  assert ("DepthToSpace" in used) == (channels <= 8)
+  # The loss is linear in each of both: its slope along one direction is exact.
+  for operand, gradient, at in ((x, dx, 0), (kernel, dkernel, 1)):
+    direction = normal(*operand.shape)
+    moved = [x, kernel]
+    moved[at] = direction
+    slope = np.vdot(numpy_conv2d_transpose(*moved, (stride, stride), "same", size), out)
+    assert np.vdot(gradient, direction) == pytest.approx(slope, rel=1e-10)
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("size, window, stride", WINDOWS)
 def test_max_pool_is_the_maximum_of_each_window_even_where_all_is_negative(size, window, stride,

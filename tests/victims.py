@@ -181,7 +181,9 @@ class Ordeal:
     runs.assert_same_bits(self.whole, workdir)
     steps = checkpoint.steps(workdir / "checkpoints")
     best = int(runs.tensors(workdir)["progress/best_step/.ATTRIBUTES/VARIABLE_VALUE"])
-    assert best in steps and len(steps) <= 3, (best, steps)
+    assert set(steps) == {*steps[:2], best}, (best, steps)
+    state = "checkpoints/checkpoint"
+    assert (workdir / state).read_text() == (self.whole / state).read_text()
     def names(of):
       return {str(path.relative_to(of)) for path in of.rglob("*")
               if "tensorboard" not in path.parts and "damaged" not in path.parts

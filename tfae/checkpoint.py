@@ -50,16 +50,16 @@ class Checkpoints:
   def save(self, step, best_step=None):
     """Writes ckpt-<step> and removes those that are neither among the newest nor the best.
 
-    Does nothing if `step` is the one that was saved or restored last.
+    Nothing is written again if `step` is the one that was saved or restored last; what a kill
+    left undone of that save is done.
 
     Raises:
       InputError: a full disk, or a folder that can't be written; the checkpoints before it stay.
     """
-    if step == self._newest:
-      return
-    with files.writing(self.directory / f"ckpt-{step}", (OSError, tf.errors.OpError)):
-      self._write(step)
-    self._newest = step
+    if step != self._newest:
+      with files.writing(self.directory / f"ckpt-{step}", (OSError, tf.errors.OpError)):
+        self._write(step)
+      self._newest = step
     kept = steps(self.directory)
     kept = [s for i, s in enumerate(kept) if i < self._keep or s == best_step]
     files.write(self.directory / "checkpoint", _state_file(step, reversed(kept)))
@@ -115,9 +115,12 @@ class Checkpoints:
       with files.writing(self.directory / "damaged"):
         self._set_aside(damaged, step)
       return step
+    alone = _steps_of(self.directory, _INDEX_OR_DATA)
+    none = (f"data without an index: {', '.join(f'ckpt-{s}' for s in alone)}" if alone
+            else "none found")
     raise InputError(
         f"no usable checkpoint in {self.directory}: " + (
-            "; ".join(f"ckpt-{s}: {reason}" for s, reason in damaged.items()) or "none found")
+            "; ".join(f"ckpt-{s}: {reason}" for s, reason in damaged.items()) or none)
         + ". Restore the folder from a copy, or start anew with another --workdir.")
 
   def _set_aside(self, damaged, restored):

@@ -13,6 +13,8 @@ from tfae.specs import layers as specs
 
 _LISTED = 5  # images named in a message
 _MOST = 0.5  # share of a layer's units from which on they are worth a warning
+_ENDS = {"relu": (0.0, np.inf), "sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}  # of the ranges
+_APART = 0.1  # mean distance, in scaled units, of an output pixel that is stuck wrongly
 _LIMIT = 1e-3  # a sigmoid or tanh unit this close to an end of its range passes next to no gradient
 _LOSS_ALONE = "every layer's output is finite, the loss of the reconstruction is not"
 _DIVERGED = 10  # times the first loss that an epoch's mean loss may be
@@ -122,37 +124,38 @@ def stuck_units(model, images):
   """Returns a `Stuck` for every layer that ends in relu, sigmoid or tanh, in forward order.
 
   A relu unit is stuck (dead) if it is 0 at every position for every image; a sigmoid or tanh unit
-  if it stays within .001 of one end of its range: next to no gradient passes either. In the layer
-  that makes the reconstruction a unit counts only where some target is positive, and saturation
-  does not: pixels may well be black in every image.
+  if it stays within .001 of one end of its range: next to no gradient passes either. Pixels may
+  well be black in every image, so in the layer that makes the reconstruction a relu unit counts
+  only where some target is positive, and with sigmoid or tanh a unit is a pixel, stuck only if the
+  mean target is more than .1 away from where it stays.
 
   Args:
     model: a `tfae.Autoencoder`.
     images: `[n, ...]` in the dataset's units, n >= 1.
   """
-  chunk = chunk_size(model)
-  low, high, target = {}, {}, None
+  chunk, last = chunk_size(model), _last(model)
+  low, high, positive, total = {}, {}, False, 0.0
   for start in range(0, len(images), chunk):
     part = images[start:start + chunk]
     for layer, output in _outputs(model, part):
-      if _function(layer) in ("relu", "sigmoid", "tanh"):
-        values = output.numpy().astype(np.float32).reshape(-1, output.shape[-1])
+      if _function(layer) in _ENDS:
+        units = (len(part), -1) if _makes_pixels(layer, last) else (-1, output.shape[-1])
+        values = output.numpy().astype(np.float32).reshape(units)
         low[layer] = np.minimum(low.get(layer, np.inf), values.min(axis=0))
         high[layer] = np.maximum(high.get(layer, -np.inf), values.max(axis=0))
-    positive = (_normalised(model, part).numpy() > 0).any(axis=0)
-    target = positive if target is None else target | positive
-  last = _last(model)
+    target = _normalised(model, part).numpy().reshape(len(part), -1)
+    positive = positive | (target > 0).any(axis=0)
+    total = total + target.sum(axis=0)
   result = []
   for layer in low:
     function = _function(layer)
-    bottom, top = {"relu": (0, np.inf), "sigmoid": (_LIMIT, 1 - _LIMIT),
-                   "tanh": (_LIMIT - 1, 1 - _LIMIT)}[function]
-    stuck = (high[layer] <= bottom) | (low[layer] >= top)
-    if layer is last:
-      if function != "relu":
-        continue
-      counted = target.reshape(-1, len(stuck)).any(axis=0)
-      stuck = stuck[counted]
+    bottom, top = _ENDS[function]
+    stuck = (high[layer] <= bottom + _LIMIT * (function != "relu")) | (low[layer] >= top - _LIMIT)
+    if _makes_pixels(layer, last):
+      stuck &= np.abs(np.where(low[layer] >= top - _LIMIT, top, bottom)
+                      - total / len(images)) > _APART
+    elif layer is last:
+      stuck = stuck[positive.reshape(-1, len(stuck)).any(axis=0)]
     if len(stuck):
       result.append(Stuck(layer.path, function, int(stuck.sum()), len(stuck)))
   return result
@@ -171,11 +174,20 @@ def warn_of_stuck_units(model, images, split):
                  "leaky_relu" if found.function == "relu" else "elu")
 
 
-def warn_of_growth(step, first, epoch, worst):
-  """Logs a warning if the mean loss `worst` of `epoch` is 10 times that of the batch of `step`."""
+def warn_of_loss(step, first, epoch, worst, last):
+  """Logs a warning if the loss grew, or did not fall from the first step of a run to its end.
+
+  Args:
+    step, first: the first step that was looked at, and the loss of its batch.
+    epoch, worst: the epoch of the highest mean loss, and that.
+    last: the mean loss of the last epoch.
+  """
   if worst >= _DIVERGED * first > 0:
     _LOG.warning("the loss grew: %.3g at step %d, %.3g on average in epoch %d. A lower learning "
                  "rate or clip_norm=1 may help.", first, step, worst, epoch)
+  elif step <= 1 and last >= first > 0:  # a resumed run may have nothing left to gain
+    _LOG.warning("the loss did not fall: %.3g at step %d, %.3g on average in the last epoch. A "
+                 "lower learning rate or clip_norm=1 may help.", first, step, last)
 
 
 def _name(variable):
@@ -202,6 +214,10 @@ def _outputs(model, images, key=None):
     for index, layer in enumerate(stack.layers):
       x = stack.layer_output(index, x, stack_key)
       yield layer, x
+
+
+def _makes_pixels(layer, last):
+  return layer is last and _function(layer) != "relu"
 
 
 def _function(layer):

@@ -23,17 +23,25 @@ class Evaluator:
   def __init__(self, model, chunk=None):
     """Takes a `tfae.Autoencoder`; `chunk` images are on the device at a time, None: what fits."""
     self._chunk = chunk or chunk_size(model)
-    self._metrics = tf.function(
-        lambda images: model.metrics(images), autograph=False, reduce_retracing=True)
+    self._metrics = tf.function(lambda images: model.metrics(images), autograph=False)
+    self._traced = {}
 
   def __call__(self, images):
     """Returns {metric: mean over images}; `images` `[n, ...]` in the dataset's units, n >= 1."""
+    metrics = self._traced_for(tf.TensorSpec([None, *images.shape[1:]], images.dtype))
     sums = {}
     for start in range(0, len(images), self._chunk):
-      values = self._metrics(tf.constant(images[start:start + self._chunk]))
+      values = metrics(tf.constant(images[start:start + self._chunk]))
       for name, value in values.items():
         sums[name] = sums.get(name, 0.0) + float(np.sum(value.numpy(), dtype=np.float64))
     return {name: total / len(images) for name, total in sums.items()}
+
+  def _traced_for(self, spec):
+    # By hand: TensorFlow takes the first call of each of several evaluators for retracing, and
+    # warns of it.
+    if spec not in self._traced:
+      self._traced[spec] = self._metrics.get_concrete_function(spec)
+    return self._traced[spec]
 
 
 def pca_squared_error(train, test, components, max_value):

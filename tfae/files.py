@@ -9,6 +9,8 @@ import shutil
 
 from tfae.errors import InputError
 
+# What TensorFlow puts around its reasons.
+_NODES = re.compile(r"\{\{.*?\}\}|\[Op:.*?\]( name: ?)?")
 _TEMPORARY = re.compile(r"\.(.+\.)?tmp-[0-9]+")
 
 
@@ -27,7 +29,8 @@ def writing(path, errors=OSError):
   try:
     yield
   except errors as error:
-    lines = str(getattr(error, "strerror", None) or error).splitlines() or [repr(error)]
+    said = _NODES.sub("", str(getattr(error, "strerror", None) or error)).strip()
+    lines = said.splitlines() or [repr(error)]
     full = next((os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT)
                  if os.strerror(n) in str(error)), None)
     if full is None:

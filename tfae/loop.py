@@ -107,6 +107,7 @@ class Loop(tf.Module):
       self.traces += 1
       return compiled(first, count, batches.indices(first, steps_per_loop))
 
+    self._concrete = None
     self._run = tf.function(run, autograph=False, input_signature=[
         tf.TensorSpec([], tf.int64, "first_step"), tf.TensorSpec([], tf.int32, "count")])
 
@@ -116,7 +117,8 @@ class Loop(tf.Module):
     Returns:
       (steps taken, whether all losses and gradient norms were finite).
     """
-    done = int(self._run(tf.constant(first_step, tf.int64), tf.constant(count, tf.int32)))
+    done = int(self.concrete_function()(tf.constant(first_step, tf.int64),
+                                        tf.constant(count, tf.int32)))
     return done, bool(tf.reduce_all(tf.math.is_finite(self.last)))
 
   def reset(self, kind):
@@ -129,5 +131,9 @@ class Loop(tf.Module):
     return float(mean)
 
   def concrete_function(self):
-    """Returns the traced function of `run`, to look at its graph."""
-    return self._run.get_concrete_function()
+    """Returns the traced function of `run`; also to look at its graph."""
+    # Kept by hand: TensorFlow takes the first call of each of several loops for retracing, and
+    # warns of it.
+    if self._concrete is None:
+      self._concrete = self._run.get_concrete_function()
+    return self._concrete

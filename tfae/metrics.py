@@ -16,6 +16,7 @@ from tfae import files
 from tfae.errors import InputError
 
 _LOG = logging.getLogger(__name__)
+_LISTED = 5  # torn lines named in a warning
 
 
 class MetricsLog:
@@ -133,13 +134,19 @@ def read(workdir):
   except OSError as error:
     raise InputError(f"{path}: can't be read ({error.strerror}). Move it away: the run goes on "
                      "without the lines that it held.") from None
+  torn = []
   for number, text in enumerate(content.split(b"\n")):
     try:
       line = json.loads(text)
       lines.append({**line, "step": int(line["step"]), "kind": str(line["kind"])})
     except (ValueError, KeyError, TypeError, OverflowError):
       if text:
-        _LOG.warning("%s: line %d is not a whole metrics line; left out.", path, number + 1)
+        torn.append(number + 1)
+  if torn:
+    _LOG.warning("%s: %s %s%s no whole metrics line; left out.", path,
+                 "lines" if len(torn) > 1 else "line", ", ".join(map(str, torn[:_LISTED])),
+                 f" and {len(torn) - _LISTED} more are" if len(torn) > _LISTED else
+                 " are" if len(torn) > 1 else " is")
   return lines
 
 

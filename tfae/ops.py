@@ -66,8 +66,46 @@ def conv2d_transpose(x, kernel, stride, padding, output_size):
     padding: 'same' or 'valid'.
     output_size: (h, w), a size that `conv2d` takes to (h', w').
   """
+  if _few_channels(kernel, stride, padding) and not xla_on_cpu(x):
+    return _sub_pixel(x, kernel, stride[0], output_size)
   shape = (batch_size(x), *output_size, kernel.shape[2])
   return tf.nn.conv2d_transpose(x, kernel, shape, stride, padding.upper())
+
+
+def _few_channels(kernel, stride, padding):
+  """Returns whether `_sub_pixel` can do a transposed convolution, and is the faster way."""
+  step = stride[0]
+  return (padding == "same" and stride[1] == step > 1 and kernel.shape[2] <= 8
+          and kernel.shape[0] % step == kernel.shape[1] % step == 0)
+
+
+def _sub_pixel(x, kernel, stride, output_size):
+  """A transposed convolution as a convolution that makes blocks of stride x stride pixels at once.
+
+  Shi et al. 2016, "Is the deconvolution layer the same as a convolutional layer?". oneDNN's
+  gradient of a convolution to an input of so few channels takes 1.5 to 2.5 times as long.
+  Output pixel (stride p + a) sums x[p - i] kernel[stride i + a] over i.
+  """
+  taps = tuple(size // stride for size in kernel.shape[:2])
+  channels = kernel.shape[2]
+
+  @tf.custom_gradient
+  def transposed(x, kernel):
+    blocks = tf.reshape(kernel, [taps[0], stride, taps[1], stride, channels, -1])
+    blocks = tf.transpose(tf.reverse(blocks, [0, 2]), [0, 2, 5, 1, 3, 4])
+    blocks = tf.reshape(blocks, [*taps, -1, stride**2 * channels])
+    y = tf.nn.conv2d(x, blocks, 1, [[0, 0], *([n - 1] * 2 for n in taps), [0, 0]])
+    y = tf.nn.depth_to_space(y, stride)
+    top, left = ((y.shape[axis + 1] - output_size[axis]) // 2 for axis in (0, 1))
+    y = y[:, top:top + output_size[0], left:left + output_size[1]]
+
+    def gradient(dy):
+      return (tf.nn.conv2d(dy, kernel, stride, "SAME"),
+              tf.raw_ops.Conv2DBackpropFilter(
+                  input=dy, filter_sizes=kernel.shape, out_backprop=x,
+                  strides=[1, stride, stride, 1], padding="SAME"))
+    return y, gradient
+  return transposed(x, kernel)
 
 
 def max_pool(x, size, stride, padding):

@@ -103,7 +103,8 @@ class Run:
                      steps_per_loop=min(experiment.steps_per_loop, self.batches.steps_per_epoch))
     self._evaluate = Evaluator(model)
     self._standing = _Standing(self.loop)
-    self._first_loss = self._worst_epoch = None  # (step, loss), (epoch, mean loss) of this process
+    # Of this process: (step, loss), (epoch, mean loss), mean loss.
+    self._first_loss = self._worst_epoch = self._last_epoch_loss = None
     self._checkpoints = None
     if workdir is not None:
       self._checkpoints = Checkpoints(
@@ -212,8 +213,8 @@ class Run:
       why = f"; {fault.text}" if fault else ""
       kept = " The last good checkpoint stays." if self._checkpoints else ""
       advice = ("Mend or leave out these images." if fault and fault.of_data else
-                "A lower learning rate or --config.optimizer.clip_norm=1 may help, in another "
-                "workdir.")
+                "A lower learning rate or the optimizer's clip_norm=1 may help"
+                + (", in another workdir." if self._checkpoints else "."))
       raise NotFiniteError(f"step {self.step}: {', '.join(bad)}{why}.{kept} {advice}")
 
   def _fault_of_step(self):
@@ -228,9 +229,9 @@ class Run:
     if fault:
       return fault
     if not self._checkpoints or not self._replay(number):
-      return diagnosis.of_variables(self.model)
-    return diagnosis.of_step(self.model, *self.batches.gather(indices), self._experiment.seed,
-                             number)
+      fault = diagnosis.of_variables(self.model)
+    return fault or diagnosis.of_step(self.model, *self.batches.gather(indices),
+                                      self._experiment.seed, number)
 
   def _replay(self, step):
     """Goes from the newest checkpoint to `step` again; returns whether it got there in time."""
@@ -250,7 +251,7 @@ class Run:
     """Logs what is finite and still wrong at the end: a loss that grew, units that are stuck."""
     diagnosis.warn_of_stuck_units(self.model, self._data.test.images, "test")
     if self._first_loss and self._worst_epoch:
-      diagnosis.warn_of_growth(*self._first_loss, *self._worst_epoch)
+      diagnosis.warn_of_loss(*self._first_loss, *self._worst_epoch, self._last_epoch_loss)
 
   def _evaluate_split(self, name, log, evaluations):
     images = getattr(self._data, name).images
@@ -264,6 +265,7 @@ class Run:
     """Writes the epoch's line, evaluates; returns whether the validation loss is a new best."""
     last_batch = float(self.loop.last.numpy()[0])
     values = {"loss": self.loop.reset("epoch"), "last_batch_loss": last_batch}
+    self._last_epoch_loss = values["loss"]
     if self._worst_epoch is None or values["loss"] > self._worst_epoch[1]:
       self._worst_epoch = self._epoch, values["loss"]
     log.write("epoch", self.step, self._epoch, values, {"time": time.time()})

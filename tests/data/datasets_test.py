@@ -205,3 +205,16 @@ def test_mnist_loads_whole_with_the_known_mean():
   assert whole.train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
   assert np.bincount(whole.test.labels).tolist() == [
       980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+@pytest.mark.parametrize("images, labels, named", [
+    ([[[[1]]]], None, "Split.images: found list"),
+    (np.full((3, 8, 8, 1), "a"), None, "Split.images: found <U1 of shape"),
+    (np.zeros((3, 8, 8, 1), complex), None, "Split.images: found complex128"),
+    (np.zeros((3, 8, 8, 1), object), None, "Split.images: found object"),
+    (np.zeros((0, 8, 8, 1)), None, r"Split.images: found float64 of shape \(0, 8, 8, 1\)"),
+    (np.zeros((3, 8, 8, 1)), [1, 2, 3], "Split.labels: found list"),
+    (np.zeros((3, 8, 8, 1)), np.zeros(2, np.uint8), "Split.labels: found 2, expected 3")])
+def test_arrays_that_are_no_images_or_labels_are_refused_by_name(images, labels, named):
+  with pytest.raises(InputError, match=named):
+    datasets.Split(images, labels)

@@ -208,12 +208,12 @@ def start(target, *args):
 
 def test_two_processes_that_fetch_at_once_both_succeed(tmp_path):
   context = multiprocessing.get_context("spawn")
-  barrier, results = context.Barrier(2, timeout=60), context.Queue()
+  barrier, results = context.Barrier(2, timeout=300), context.Queue()
   processes = [start(locate_together, tmp_path, barrier, results) for _ in range(2)]
   for _ in processes:
-    assert_content(results.get(timeout=60))
+    assert_content(results.get(timeout=300))
   for process in processes:
-    process.join(60)
+    process.join(300)
     assert process.exitcode == 0
   assert names_in(tmp_path) == sorted(BY_NAME)
 
@@ -221,12 +221,12 @@ def test_two_processes_that_fetch_at_once_both_succeed(tmp_path):
 def test_a_killed_fetch_leaves_the_other_one_alone_and_a_temporary_that_a_later_run_removes(
     tmp_path):
   context = multiprocessing.get_context("spawn")
-  barrier, results = context.Barrier(2, timeout=60), context.Queue()
+  barrier, results = context.Barrier(2, timeout=300), context.Queue()
   victim = start(locate_together, tmp_path, barrier, results, True)
   survivor = start(locate_together, tmp_path, barrier, results)
-  assert_content(results.get(timeout=60))
-  victim.join(60)
-  survivor.join(60)
+  assert_content(results.get(timeout=300))
+  victim.join(300)
+  survivor.join(300)
   assert (victim.exitcode, survivor.exitcode) == (-signal.SIGKILL, 0)
   left = set(names_in(tmp_path)) - set(BY_NAME)
   assert len(left) == 1 and min(left).startswith(".train-images") and min(left).endswith(".tmp")
@@ -357,12 +357,12 @@ def test_mnist_is_really_fetched_by_two_processes_at_once(tmp_path, monkeypatch)
   results = multiprocessing.get_context("spawn").Queue()
   processes = [start(fetch_mnist, results) for _ in range(2)]
   for _ in processes:
-    paths = results.get(timeout=600)
+    paths = results.get(timeout=3000)
     for key, path in paths.items():
       data = pathlib.Path(path).read_bytes()
       assert hashlib.sha256(data).hexdigest() == sources.MNIST[key].sha256
       assert len(data) == sources.MNIST[key].size
   for process in processes:
-    process.join(60)
+    process.join(300)
     assert process.exitcode == 0
   assert names_in(tmp_path / "mnist") == sorted(f.name for f in sources.MNIST.values())

@@ -20,11 +20,25 @@ _LISTED = 20  # names of a folder shown in an error
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-  """Images, uint8 [n, height, width, 1], and their labels, uint8 [n] or None; both read-only."""
+  """Images, uint8 [n, height, width, 1], and their labels, uint8 [n] or None; both read-only.
+
+  Other integers and real numbers may be given by hand. Raises InputError for anything else.
+  """
   images: np.ndarray
   labels: np.ndarray | None
 
   def __post_init__(self):
+    for name, value in (("images", self.images), ("labels", self.labels)):
+      if name == "labels" and value is None:
+        continue
+      if not isinstance(value, np.ndarray) or value.dtype.kind not in "uif" or not len(value):
+        found = (f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray)
+                 else type(value).__name__)
+        raise InputError(f"Split.{name}: found {found}; expected a NumPy array of integers or real "
+                         "numbers with at least one entry. np.asarray(..., np.float32) makes one.")
+    if self.labels is not None and len(self.labels) != len(self.images):
+      raise InputError(f"Split.labels: found {len(self.labels)}, expected {len(self.images)}, one "
+                       "for each image.")
     self.images.flags.writeable = False
     if self.labels is not None:
       self.labels.flags.writeable = False

@@ -1,5 +1,6 @@
 """The deterministic autoencoder: an encoder, a decoder, and the units of the images."""
 
+import numpy as np
 import tensorflow as tf
 
 from tfae import losses, randomness
@@ -63,6 +64,9 @@ class Autoencoder(tf.Module):
     self.scale = check_float32("Autoencoder.scale", scale, above=True)
     self.mean = None
     if mean is not None:
+      if not np.isfinite(mean).all():
+        raise InputError("Autoencoder.mean: holds values that are not finite. Compute it of finite "
+                         "images, or use mean=None.")
       with tf.device(encoder.device):
         self.mean = tf.Variable(tf.cast(mean, self._dtype), trainable=False, name="mean")
       if tuple(self.mean.shape) != encoder.input_shape:
