@@ -50,12 +50,17 @@ WORKLOADS = {w.name: w for w in (Workload("S04", 100, 320), Workload("S04", 500,
 
 
 def parse(parser, args):
-  """Returns the workloads of `args.workloads`; ends the program if it or `args.rounds` is bad."""
+  """Returns the workloads of `args.workloads`; ends the program if a flag is bad."""
   for name in args.workloads.split(","):
     if name not in WORKLOADS:
       parser.error(f"--workloads: {name!r} is none of {', '.join(WORKLOADS)}")
   if args.rounds < 1:
     parser.error(f"--rounds={args.rounds}: at least 1")
+  if args.markdown:
+    try:
+      open(args.markdown, "a", encoding="utf-8").close()  # now, not after minutes of measuring
+    except OSError as error:
+      parser.error(f"--markdown={args.markdown}: can't be written ({error.strerror})")
   return [WORKLOADS[name] for name in args.workloads.split(",")]
 
 
