@@ -250,7 +250,7 @@ def test_a_log_with_a_broken_line_is_named_and_keeps_the_others(whole, copy, cap
   (workdir / "metrics.jsonl").write_bytes(b"\n".join(content))
   with caplog.at_level(logging.WARNING, "tfae"):
     training.train(EXPERIMENT, workdir, data=DATA)
-  assert f"metrics.jsonl: line {broken + 1} is not a whole metrics line" in caplog.text
+  assert f"metrics.jsonl: line {broken + 1} is no whole metrics line" in caplog.text
   assert "those of 1 of 3 epochs" in caplog.text
   assert runs.lines(workdir) == [
       line for line in runs.lines(whole[0]) if (line["kind"], line["step"]) != ("epoch", 12)]

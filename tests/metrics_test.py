@@ -51,7 +51,7 @@ def test_a_torn_last_line_is_dropped_with_a_warning_and_the_next_one_starts_afre
   write(tmp_path, line(10, loss=0.25), b'{"kind": "train", "step": 20, "epo')
   with caplog.at_level(logging.WARNING, "tfae"):
     log = log_of(tmp_path, step=20)
-  assert "metrics.jsonl: line 2 is not a whole metrics line" in caplog.text
+  assert "metrics.jsonl: line 2 is no whole metrics line" in caplog.text
   log.write("train", 20, 1, {"loss": 0.5})
   log.close()
   assert metrics.read(tmp_path) == [line(10, loss=0.25), line(20, loss=0.5)]
@@ -168,3 +168,10 @@ def test_progress_on_a_terminal_is_a_bar_that_starts_where_the_run_stands(monkey
   bar.close()
   assert "4/10" in terminal.getvalue() and "10/10" in terminal.getvalue()
   assert "loss 1" in terminal.getvalue()
+
+
+def test_many_torn_lines_are_one_warning_that_names_the_first_of_them(tmp_path, caplog):
+  write(tmp_path, *[b"torn\n"] * 7, line(10, loss=0.25))
+  assert metrics.read(tmp_path) == [line(10, loss=0.25)]
+  (said,) = [r.getMessage() for r in caplog.records if r.name.startswith("tfae")]
+  assert "lines 1, 2, 3, 4, 5 and 2 more are no whole metrics line" in said

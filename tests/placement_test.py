@@ -74,7 +74,7 @@ def test_every_op_of_a_component_runs_on_its_device_forward_and_backward(execute
     # Forward, backward to the input, backward to the kernel. Biases and activations are fused
     # into the op before them where TensorFlow can, and then have its device.
     (r"encoder/layer_0/(Relu|Conv2D)", None, r"gradient_tape/encoder/layer_0/Conv2DBackpropFilter"),
-    (r"encoder/layer_1/conv2d_transpose", r"gradient_tape/encoder/layer_1/.*/Conv2D",
+    (r"encoder/layer_1/conv2d_transpose/Conv2D", r"gradient_tape/encoder/layer_1/.*/Conv2D",
      r"gradient_tape/encoder/layer_1/.*/Conv2DBackpropFilter"),
     (r"encoder/layer_2/MaxPool2d", r"gradient_tape/encoder/layer_2/.*MaxPoolGrad"),
     (r"encoder/layer_3/concat", r"gradient_tape/encoder/layer_3/.*"),

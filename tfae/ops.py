@@ -88,22 +88,27 @@ def _sub_pixel(x, kernel, stride, output_size):
   """
   taps = tuple(size // stride for size in kernel.shape[:2])
   channels = kernel.shape[2]
+  # Named as the gradients of TensorFlow's own ops are.
+  gradient_scope = "/".join(filter(None, ("gradient_tape", tf.get_current_name_scope(),
+                                          "conv2d_transpose/")))
 
   @tf.custom_gradient
   def transposed(x, kernel):
-    blocks = tf.reshape(kernel, [taps[0], stride, taps[1], stride, channels, -1])
-    blocks = tf.transpose(tf.reverse(blocks, [0, 2]), [0, 2, 5, 1, 3, 4])
-    blocks = tf.reshape(blocks, [*taps, -1, stride**2 * channels])
-    y = tf.nn.conv2d(x, blocks, 1, [[0, 0], *([n - 1] * 2 for n in taps), [0, 0]])
-    y = tf.nn.depth_to_space(y, stride)
-    top, left = ((y.shape[axis + 1] - output_size[axis]) // 2 for axis in (0, 1))
-    y = y[:, top:top + output_size[0], left:left + output_size[1]]
+    with tf.name_scope("conv2d_transpose"):
+      blocks = tf.reshape(kernel, [taps[0], stride, taps[1], stride, channels, -1])
+      blocks = tf.transpose(tf.reverse(blocks, [0, 2]), [0, 2, 5, 1, 3, 4])
+      blocks = tf.reshape(blocks, [*taps, -1, stride**2 * channels])
+      y = tf.nn.conv2d(x, blocks, 1, [[0, 0], *([n - 1] * 2 for n in taps), [0, 0]])
+      y = tf.nn.depth_to_space(y, stride)
+      top, left = ((y.shape[axis + 1] - output_size[axis]) // 2 for axis in (0, 1))
+      y = y[:, top:top + output_size[0], left:left + output_size[1]]
 
     def gradient(dy):
-      return (tf.nn.conv2d(dy, kernel, stride, "SAME"),
-              tf.raw_ops.Conv2DBackpropFilter(
-                  input=dy, filter_sizes=kernel.shape, out_backprop=x,
-                  strides=[1, stride, stride, 1], padding="SAME"))
+      with tf.name_scope(gradient_scope):
+        return (tf.nn.conv2d(dy, kernel, stride, "SAME"),
+                tf.raw_ops.Conv2DBackpropFilter(
+                    input=dy, filter_sizes=kernel.shape, out_backprop=x,
+                    strides=[1, stride, stride, 1], padding="SAME"))
     return y, gradient
   return transposed(x, kernel)
 

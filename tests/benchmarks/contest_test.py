@@ -154,7 +154,7 @@ def said(program, flags, code, text):
 
 @pytest.mark.parametrize("program, flag, text", [
     ("train_throughput.py", "--contenders=", "no name begins with ''"),
-    ("train_throughput.py", "--markdown=/nowhere/x.md", "--markdown=/nowhere/x.md: can't be written"),
-    ("serve_latency.py", "--markdown=/nowhere/x.md", "--markdown=/nowhere/x.md: can't be written")])
+    ("train_throughput.py", "--markdown=/nowhere/x", "--markdown=/nowhere/x: can't be written"),
+    ("serve_latency.py", "--markdown=/nowhere/x", "--markdown=/nowhere/x: can't be written")])
 def test_a_flag_that_can_not_be_is_refused_before_anything_is_measured(program, flag, text):
   said(program, [flag], 2, text)
