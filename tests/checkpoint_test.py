@@ -328,3 +328,25 @@ def test_another_model_is_refused(tmp_path):
   saved(tmp_path)
   with pytest.raises(InputError, match="no usable checkpoint"):
     restore_model(Thing(parts=3), tmp_path)
+
+
+def test_what_a_kill_left_undone_of_a_save_is_done_when_the_run_ends_there(tmp_path, monkeypatch):
+  # The last save of a run: no other one comes after it to clear up.
+  saved(tmp_path, at=(1, 2), keep=2)
+  thing, progress = Thing(), Progress()
+  checkpoints = Checkpoints(tmp_path, {"model": thing, "progress": progress}, keep=2)
+
+  def killed(point):
+    if point == "after rename of index":
+      raise KeyboardInterrupt
+
+  with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+    context.setattr(files, "reached", killed)
+    progress.step.assign(3)
+    checkpoints.save(3)
+  assert steps(tmp_path) == [3, 2, 1]
+  resumed = Checkpoints(tmp_path, {"model": Thing(), "progress": Progress()}, keep=2)
+  assert resumed.restore() == 3
+  resumed.save(3)
+  assert steps(tmp_path) == [3, 2]
+  assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "ckpt-3")
