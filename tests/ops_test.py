@@ -132,6 +132,14 @@ def test_conv2d_transpose_to_few_channels_is_numpy_s_and_so_are_its_gradients(
     assert np.vdot(gradient, direction) == pytest.approx(slope, rel=1e-10)
 
 
+@pytest.mark.parametrize("device, blocks", [("/CPU:0", True), ("/GPU:0", False)])
+def test_blocks_are_for_cpus_where_they_were_measured(device, blocks):
+  with tf.Graph().as_default() as graph, tf.device(device):
+    x, kernel = tf.constant(normal(1, 4, 4, 2)), tf.constant(normal(4, 4, 1, 2))
+    ops.conv2d_transpose(x, kernel, (2, 2), "same", (8, 8))
+  assert ("DepthToSpace" in {op.type for op in graph.get_operations()}) == blocks
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("size, window, stride", WINDOWS)
 def test_max_pool_is_the_maximum_of_each_window_even_where_all_is_negative(size, window, stride,

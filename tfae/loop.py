@@ -14,9 +14,10 @@ LAST = ("loss", "gradient_norm", "learning_rate")
 def choose_jit(mode, model, data_device):
   """Returns (whether to compile with XLA, why).
 
-  'auto' is what benchmarks/train_throughput.py showed: on for float32 and float64 dense stacks,
-  off on a CPU for convolutions and for bfloat16, where oneDNN is several times, or a quarter,
-  faster; off where components are on different devices. The reason is a phrase for the log.
+  'auto' on a CPU is what benchmarks/train_throughput.py showed of float32 and bfloat16: on for
+  dense stacks, off for convolutions and for bfloat16, where oneDNN is several times, or a
+  quarter, faster. On one accelerator it is on (not measured), on different devices off. The
+  reason is a phrase for the log.
 
   Raises:
     InputError: 'on' with more than one device.

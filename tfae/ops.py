@@ -66,14 +66,14 @@ def conv2d_transpose(x, kernel, stride, padding, output_size):
     padding: 'same' or 'valid'.
     output_size: (h, w), a size that `conv2d` takes to (h', w').
   """
-  if _few_channels(kernel, stride, padding) and not xla_on_cpu(x):
+  if _few_channels(kernel, stride, padding) and "GPU" not in x.device and not xla_on_cpu(x):
     return _sub_pixel(x, kernel, stride[0], output_size)
   shape = (batch_size(x), *output_size, kernel.shape[2])
   return tf.nn.conv2d_transpose(x, kernel, shape, stride, padding.upper())
 
 
 def _few_channels(kernel, stride, padding):
-  """Returns whether `_sub_pixel` can do a transposed convolution, and is the faster way."""
+  """Returns whether `_sub_pixel` can do a transposed convolution, and is faster on a CPU."""
   step = stride[0]
   return (padding == "same" and stride[1] == step > 1 and kernel.shape[2] <= 8
           and kernel.shape[0] % step == kernel.shape[1] % step == 0)

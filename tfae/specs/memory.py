@@ -1,7 +1,7 @@
 """The memory that stacks need at least, against what the machine has: what can't run is not begun.
 
 A lower bound: weights, their slots, and one layer's input and output. A run takes more, so what
-passes may still be too large; what is refused could never run.
+passes may still be too large; what is refused does not fit.
 """
 
 import glob
