@@ -14,7 +14,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
     {"errors", "files", "machine"},
-    {"specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.optimizers"},
+    {"specs.data", "specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.model",
+     "specs.optimizers", "specs.sections"},
     {"randomness", "ops", "initializers", "losses", "placement"},
     {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
     {"layers", "network", "optimizers", "checkpoint"},
@@ -28,6 +29,7 @@ FLOORS = [
 SAME_FLOOR = {
     "files": {"errors"},
     "specs.mirror": {"specs.layers"},
+    "specs.model": {"specs.layers", "specs.losses", "specs.mirror"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
     "data.datasets": {"data.idx", "data.sources"},
@@ -44,7 +46,7 @@ SAME_FLOOR = {
 # Rooms that see less than what lies below them: a prefix of every module that they may import.
 ONLY = {
     "specs.": ("errors", "machine", "specs."),
-    "data.": ("errors", "files", "machine", "randomness", "data."),
+    "data.": ("errors", "files", "machine", "randomness", "specs.data", "data."),
     "models.": ("errors", "specs.", "randomness", "ops", "losses", "placement", "layers",
                 "network"),
     "graph": ("errors", "files"),
@@ -54,8 +56,9 @@ ONLY = {
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.layers", "specs.losses",
-                      "specs.memory", "specs.mirror", "specs.optimizers", "data.idx",
+WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.layers",
+                      "specs.losses", "specs.memory", "specs.mirror", "specs.model",
+                      "specs.optimizers", "specs.sections", "data.idx",
                       "data.sources", "data.datasets", "experiment", "workdir", "publish"]
 
 

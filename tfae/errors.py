@@ -99,6 +99,12 @@ def check_float32(name, value, minimum=0.0, maximum=math.inf, *, above=False, be
   return number
 
 
+def set_fields(spec, **fields):
+  """Sets fields of a frozen dataclass to what the checks made of them: NumPy's numbers, lists."""
+  for name, value in fields.items():
+    object.__setattr__(spec, name, value)
+
+
 def _is_finite(value):
   try:
     return math.isfinite(value)

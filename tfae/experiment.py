@@ -7,159 +7,16 @@ import ml_collections
 from ml_collections import config_dict
 
 from tfae.data import datasets
-from tfae.errors import (InputError, check_bool, check_choice, check_int, check_number, nearest,
-                         shown)
+from tfae.errors import InputError, check_choice, check_int, nearest, set_fields, shown
 from tfae.specs import layers as layer_specs
 from tfae.specs import memory
-from tfae.specs.losses import LOSSES
-from tfae.specs.mirror import mirror
+from tfae.specs.data import Data
+from tfae.specs.model import Model
 from tfae.specs.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
+from tfae.specs.sections import Checkpoints, Logging, Placement
 
 COMPUTE_DTYPES = ("float32", "bfloat16")
 JIT_MODES = ("auto", "on", "off")
-
-
-def _set(section, **fields):
-  """Sets fields of a frozen dataclass to what the checks made of them: NumPy's numbers, lists."""
-  for name, value in fields.items():
-    object.__setattr__(section, name, value)
-
-
-@dataclasses.dataclass(frozen=True)
-class Data:
-  """Which images.
-
-  name: 'digits' (embedded), 'mnist', or 'idx' (a folder, --data_dir).
-  validation: number of images carved from the training set; 0: none.
-  stratify: whether the validation set has the class shares of the training set.
-  """
-  name: str = "digits"
-  validation: int = 0
-  stratify: bool = False
-
-  def __post_init__(self):
-    check_choice("data.name", self.name, datasets.NAMES)
-    _set(self, validation=check_int("data.validation", self.validation, 0))
-    check_bool("data.stratify", self.stratify)
-    if self.stratify and not self.validation:
-      raise InputError("data.stratify=True: has no effect with data.validation=0.")
-
-
-@dataclasses.dataclass(frozen=True)
-class Model:
-  """Which autoencoder.
-
-  encoder: layer specs.
-  decoder: layer specs, or None: the mirror image of the encoder.
-  tied: whether the mirrored decoder shares the encoder's kernels.
-  output_activation: of the mirrored decoder.
-  decoder_bias: whether mirrored layers have biases; None: where the encoder's layer has one.
-  loss: name of the loss.
-  subtract_mean: whether the mean training image is subtracted from images and targets.
-  """
-  encoder: tuple = ()
-  decoder: tuple | None = None
-  tied: bool = True
-  output_activation: str = "linear"
-  decoder_bias: bool | None = None
-  loss: str = "mean_squared_error"
-  subtract_mean: bool = False
-
-  def __post_init__(self):
-    for name in ("encoder", "decoder"):
-      value = getattr(self, name)
-      if value is None and name == "decoder":
-        continue
-      if not isinstance(value, (tuple, list)) or not value or not all(
-          isinstance(layer, layer_specs.Layer) for layer in value):
-        raise InputError(f"model.{name}={shown(value)}: expected a non-empty tuple of layers such "
-                         "as (tfae.Flatten(), tfae.Dense(64)), set in the config file.")
-      _set(self, **{name: tuple(value)})
-    check_bool("model.tied", self.tied)
-    check_choice("model.output_activation", self.output_activation, layer_specs.ACTIVATIONS)
-    if self.decoder_bias is not None:
-      check_bool("model.decoder_bias", self.decoder_bias)
-    check_choice("model.loss", self.loss, tuple(LOSSES))
-    check_bool("model.subtract_mean", self.subtract_mean)
-    if self.decoder is not None and (self.tied or self.output_activation != "linear"
-                                     or self.decoder_bias is not None):
-      raise InputError("model.tied, model.output_activation and model.decoder_bias belong to the "
-                       "mirrored decoder. With model.decoder written out set tied=False and leave "
-                       "the others at their defaults.")
-    if LOSSES[self.loss].from_logits:
-      if self.subtract_mean:
-        raise InputError(f"model.subtract_mean=True: not with model.loss={self.loss!r}, whose "
-                         "targets lie in [0, 1]. Use mean_squared_error or subtract_mean=False.")
-      last = (self.output_activation if self.decoder is None
-              else layer_specs.output_activation(self.decoder))
-      if last != "linear":
-        raise InputError(f"model.loss={self.loss!r}: takes logits and applies the sigmoid itself; "
-                         f"the decoder ends in {last!r}. Use output_activation='linear'.")
-
-  def check_shapes(self, image_shape):
-    """Raises InputError if the stacks can't take images of `image_shape` and give them back.
-
-    Returns:
-      (layers, shapes between them, indices of the layers that share a kernel) of the encoder and
-      of the decoder.
-    """
-    encoder = layer_specs.shapes(self.encoder, image_shape, "model.encoder")
-    layers, name, shared = self.decoder, "model.decoder", ()
-    if layers is None:
-      mirrored = mirror(self.encoder, image_shape, output_activation=self.output_activation,
-                        use_bias=self.decoder_bias)
-      layers, name = [undone.layer for undone in mirrored], "the mirrored model.encoder"
-      if self.tied:
-        shared = [i for i, undone in enumerate(mirrored) if undone.source is not None]
-    decoder = layer_specs.shapes(layers, encoder[-1], name)
-    if decoder[-1] != tuple(image_shape):
-      raise InputError(f"model.decoder: ends in shape {decoder[-1]}, the images have "
-                       f"{tuple(image_shape)}.")
-    return (self.encoder, encoder, ()), (layers, decoder, shared)
-
-
-@dataclasses.dataclass(frozen=True)
-class Placement:
-  """Which device each component is on: 'auto' (GPU:0 where there is one, else CPU:0) or a name."""
-  encoder: str = "auto"
-  decoder: str = "auto"
-  data: str = "auto"
-
-  def __post_init__(self):
-    for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
-      if not isinstance(value, str) or not value:
-        raise InputError(f"placement.{field.name}={shown(value)}: expected 'auto' or a device name "
-                         "such as '/GPU:0'.")
-
-
-@dataclasses.dataclass(frozen=True)
-class Checkpoints:
-  """How often the run is saved: every `seconds`, at a new best, at the end.
-
-  The newest `keep` stay, at least 2: one to fall back on if the newest is damaged.
-  """
-  seconds: float = 15.0
-  keep: int = 3
-
-  def __post_init__(self):
-    _set(self, seconds=check_number("checkpoints.seconds", self.seconds, 0),
-         keep=check_int("checkpoints.keep", self.keep, 2))
-
-
-@dataclasses.dataclass(frozen=True)
-class Logging:
-  """What is written: a line every `steps` steps, a validation every `evaluate_epochs` epochs,
-  TensorBoard events."""
-  steps: int = 100
-  evaluate_epochs: int = 1
-  tensorboard: bool = True
-
-  def __post_init__(self):
-    _set(self, steps=check_int("logging.steps", self.steps, 1),
-         evaluate_epochs=check_int("logging.evaluate_epochs", self.evaluate_epochs, 1))
-    check_bool("logging.tensorboard", self.tensorboard)
-
 
 _EXAMPLES = {Data: "Data('mnist')", Model: "Model((tfae.Flatten(), tfae.Dense(8)))",
              Optimizer: "tfae.Adam(1e-3)", Placement: "Placement('/GPU:0')",
@@ -198,11 +55,11 @@ class Experiment:
       if dataclasses.is_dataclass(kind) and not isinstance(value, kind):
         raise InputError(f"{field.name}={shown(value)}: expected an instance of "
                          f"tfae.experiment.{kind.__name__}, such as {_EXAMPLES[kind]}.")
-    _set(self, seed=check_int("seed", self.seed, 0, 2**63 - 1),
-         batch_size=check_int("batch_size", self.batch_size, 1),
-         epochs=check_int("epochs", self.epochs, 1),
-         steps=check_int("steps", self.steps, 0),
-         steps_per_loop=check_int("steps_per_loop", self.steps_per_loop, 1, 100_000))
+    set_fields(self, seed=check_int("seed", self.seed, 0, 2**63 - 1),
+               batch_size=check_int("batch_size", self.batch_size, 1),
+               epochs=check_int("epochs", self.epochs, 1),
+               steps=check_int("steps", self.steps, 0),
+               steps_per_loop=check_int("steps_per_loop", self.steps_per_loop, 1, 100_000))
     check_choice("jit_compile", self.jit_compile, JIT_MODES)
     check_choice("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
     # 'auto' may turn out to be the same device: `tfae.loop.choose_jit` decides that.

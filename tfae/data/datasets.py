@@ -10,8 +10,7 @@ import numpy as np
 
 from tfae.data import idx, sources
 from tfae.errors import InputError, check_bool, check_choice, check_int
-
-NAMES = ("digits", "mnist", "idx")
+from tfae.specs.data import NAMES
 
 _DIGITS_TEST = 297  # leaves 1,500 for training
 _DIGITS_TEST_SEED = 20240229  # any constant: the test images never depend on a run's seed
