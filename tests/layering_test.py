@@ -16,30 +16,35 @@ FLOORS = [
     {"errors", "files", "machine"},
     {"specs.data", "specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.model",
      "specs.optimizers", "specs.sections"},
-    {"randomness", "ops", "initializers", "losses", "placement"},
+    {"randomness", "ops", "initializers", "losses", "placement", "gradients", "graph"},
     {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
     {"layers", "network", "optimizers", "checkpoint"},
-    {"models.autoencoder"},
+    {"models.model", "models.autoencoder", "models.classifier"},
+    {"tasks.task", "tasks.reconstruct", "tasks.classify"},
     {"experiment", "evaluation", "diagnosis", "loop", "metrics", "signals", "build", "workdir",
      "training"},
-    {"graph", "saved_model", "publish", "exporting"},
+    {"saved_model", "publish", "exporting"},
     {"bin.cli", "bin.train", "bin.evaluate"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
     "files": {"errors"},
     "specs.mirror": {"specs.layers"},
-    "specs.model": {"specs.layers", "specs.losses", "specs.mirror"},
+    "specs.model": {"specs.layers"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
     "data.datasets": {"data.idx", "data.sources"},
     "network": {"layers"},
+    "models.autoencoder": {"models.model"},
+    "models.classifier": {"models.model"},
+    "tasks.reconstruct": {"tasks.task"},
+    "tasks.classify": {"tasks.task"},
     "build": {"workdir"},
     "diagnosis": {"evaluation"},
     "workdir": {"experiment"},
     "training": {"build", "diagnosis", "evaluation", "experiment", "loop", "metrics", "signals",
                  "workdir"},
-    "exporting": {"graph", "publish", "saved_model"},
+    "exporting": {"publish", "saved_model"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
 }
@@ -47,8 +52,9 @@ SAME_FLOOR = {
 ONLY = {
     "specs.": ("errors", "machine", "specs."),
     "data.": ("errors", "files", "machine", "randomness", "specs.data", "data."),
-    "models.": ("errors", "specs.", "randomness", "ops", "losses", "placement", "layers",
-                "network"),
+    "models.": ("errors", "specs.", "randomness", "ops", "losses", "placement", "gradients",
+                "graph", "layers", "network", "models."),
+    "tasks.": ("errors", "specs.", "models.", "tasks."),
     "graph": ("errors", "files"),
     "saved_model": ("errors", "files", "graph"),
     "publish": ("errors", "files"),
@@ -58,7 +64,7 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
 WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.layers",
                       "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-                      "specs.optimizers", "specs.sections", "data.idx",
+                      "specs.optimizers", "specs.sections", "tasks.task", "data.idx",
                       "data.sources", "data.datasets", "experiment", "workdir", "publish"]
 
 
