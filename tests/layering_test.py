@@ -14,10 +14,11 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
     {"errors", "files", "machine"},
-    {"specs.data", "specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-     "specs.optimizers", "specs.sections"},
-    {"randomness", "ops", "initializers", "losses", "placement"},
-    {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
+    {"specs.data", "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
+     "specs.mirror", "specs.model", "specs.optimizers", "specs.sections"},
+    {"randomness", "ops", "initializers", "losses", "placement", "distributions"},
+    {"data.augmentation", "data.corruption", "data.datasets", "data.idx", "data.pipeline",
+     "data.sources"},
     {"layers", "network", "optimizers", "checkpoint"},
     {"models.autoencoder"},
     {"experiment", "evaluation", "diagnosis", "loop", "metrics", "signals", "build", "workdir",
@@ -30,6 +31,7 @@ SAME_FLOOR = {
     "files": {"errors"},
     "specs.mirror": {"specs.layers"},
     "specs.model": {"specs.layers", "specs.losses", "specs.mirror"},
+    "distributions": {"losses"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
     "data.datasets": {"data.idx", "data.sources"},
@@ -46,9 +48,10 @@ SAME_FLOOR = {
 # Rooms that see less than what lies below them: a prefix of every module that they may import.
 ONLY = {
     "specs.": ("errors", "machine", "specs."),
-    "data.": ("errors", "files", "machine", "randomness", "specs.data", "data."),
-    "models.": ("errors", "specs.", "randomness", "ops", "losses", "placement", "layers",
-                "network"),
+    "data.": ("errors", "files", "machine", "randomness", "specs.data",
+              "specs.distortions", "data."),
+    "models.": ("errors", "specs.", "randomness", "ops", "losses", "distributions",
+                "placement", "layers", "network"),
     "graph": ("errors", "files"),
     "saved_model": ("errors", "files", "graph"),
     "publish": ("errors", "files"),
@@ -56,9 +59,9 @@ ONLY = {
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.layers",
-                      "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-                      "specs.optimizers", "specs.sections", "data.idx",
+WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.distortions",
+                      "specs.layers", "specs.losses", "specs.memory", "specs.mirror",
+                      "specs.model", "specs.optimizers", "specs.sections", "data.idx",
                       "data.sources", "data.datasets", "experiment", "workdir", "publish"]
 
 
