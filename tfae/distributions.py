@@ -154,10 +154,10 @@ def batch_mean(values, weights=None):
     values: `[batch, ...]`.
     weights: `[batch]`, 1 for an example, 0 for padding; None: all are examples.
   """
+  values, = _floats(values=values)
   if weights is None:
-    values, = _floats(values=values)
     return tf.reduce_mean(values, 0)
-  values, weights = _floats(values=values, weights=weights)
+  weights = tf.cast(weights, values.dtype)
   weighted = values * tf.reshape(weights, [-1] + [1] * (values.shape.rank - 1))
   return tf.reduce_sum(weighted, 0) / tf.reduce_sum(weights)
 
