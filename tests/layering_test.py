@@ -14,10 +14,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
     {"errors", "files", "machine"},
-    {"specs.data", "specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-     "specs.optimizers", "specs.sections"},
-    {"randomness", "ops", "initializers", "losses", "placement", "gradients", "graph"},
-    {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
+    {"specs.data", "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
+     "specs.mirror", "specs.model", "specs.optimizers", "specs.sections"},
+    {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
+     "graph"},
+    {"data.augmentation", "data.corruption", "data.datasets", "data.distortion", "data.idx",
+     "data.pipeline", "data.sources"},
     {"layers", "network", "optimizers", "checkpoint"},
     {"models.model", "models.autoencoder", "models.classifier"},
     {"tasks.task", "tasks.reconstruct", "tasks.classify"},
@@ -31,6 +33,8 @@ SAME_FLOOR = {
     "files": {"errors"},
     "specs.mirror": {"specs.layers"},
     "specs.model": {"specs.layers"},
+    "distributions": {"losses"},
+    "data.distortion": {"data.augmentation", "data.corruption"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
     "data.datasets": {"data.idx", "data.sources"},
@@ -51,9 +55,10 @@ SAME_FLOOR = {
 # Rooms that see less than what lies below them: a prefix of every module that they may import.
 ONLY = {
     "specs.": ("errors", "machine", "specs."),
-    "data.": ("errors", "files", "machine", "randomness", "specs.data", "data."),
-    "models.": ("errors", "specs.", "randomness", "ops", "losses", "placement", "gradients",
-                "graph", "layers", "network", "models."),
+    "data.": ("errors", "files", "machine", "randomness", "specs.data",
+              "specs.distortions", "data."),
+    "models.": ("errors", "specs.", "randomness", "ops", "losses", "distributions", "placement",
+                "gradients", "graph", "layers", "network", "models."),
     "tasks.": ("errors", "specs.", "models.", "tasks."),
     "graph": ("errors", "files"),
     "saved_model": ("errors", "files", "graph"),
@@ -62,9 +67,9 @@ ONLY = {
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.layers",
-                      "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-                      "specs.optimizers", "specs.sections", "tasks.task", "data.idx",
+WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.distortions",
+                      "specs.layers", "specs.losses", "specs.memory", "specs.mirror",
+                      "specs.model", "specs.optimizers", "specs.sections", "tasks.task", "data.idx",
                       "data.sources", "data.datasets", "experiment", "workdir", "publish"]
 
 

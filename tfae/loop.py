@@ -48,7 +48,7 @@ class Loop(tf.Module):
     traces: how often the steps were traced; stays 1.
   """
 
-  def __init__(self, model, batches, updater, *, seed, steps_per_loop, jit):
+  def __init__(self, model, batches, updater, *, seed, steps_per_loop, jit, distortion=None):
     """Prepares the graph; nothing is traced before the first `run`.
 
     Args:
@@ -58,9 +58,11 @@ class Loop(tf.Module):
       seed: int, of the randomness of training.
       steps_per_loop: most steps a call.
       jit: bool.
+      distortion: a `tfae.data.distortion.Distortion` of the batches, or None.
     """
     super().__init__()
     self.traces = 0
+    self._batches, self._distortion = batches, distortion
     self.steps_per_loop = steps_per_loop
     key = randomness.stream(seed, "training")
     with tf.device(model.device):
@@ -68,7 +70,7 @@ class Loop(tf.Module):
       self.last = tf.Variable(tf.zeros(len(LAST), tf.float64), trainable=False, name="last")
 
     def step(number, indices, totals):
-      batch = batches.gather(indices)
+      batch = self.batch(indices, number)
       loss, gradients = model.loss_and_gradients(batch, randomness.fold_in(key, number))
       norm = updater.apply(gradients, number)
       with tf.device(model.device):
@@ -110,6 +112,16 @@ class Loop(tf.Module):
     self._concrete = None
     self._run = tf.function(run, autograph=False, input_signature=[
         tf.TensorSpec([], tf.int64, "first_step"), tf.TensorSpec([], tf.int32, "count")])
+
+  def batch(self, indices, step):
+    """Returns the `tfae.data.pipeline.Batch` that the model sees at a step.
+
+    Args:
+      indices: the row of `Batches.indices` of that step.
+      step: int64 scalar.
+    """
+    batch = self._batches.gather(indices)
+    return batch if self._distortion is None else self._distortion(batch, step)
 
   def run(self, first_step, count):
     """Takes `count` <= steps_per_loop steps within one epoch, or fewer if one is not finite.
