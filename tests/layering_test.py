@@ -14,8 +14,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
     {"errors", "files", "machine"},
-    {"specs.data", "specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-     "specs.optimizers", "specs.sections"},
+    {"specs.basic", "specs.data", "specs.layers", "specs.losses", "specs.memory", "specs.mirror",
+     "specs.model", "specs.normalization", "specs.optimizers", "specs.sections"},
     {"randomness", "ops", "initializers", "losses", "placement"},
     {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
     {"layers", "network", "optimizers", "checkpoint"},
@@ -28,8 +28,11 @@ FLOORS = [
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
     "files": {"errors"},
+    "specs.layers": {"specs.basic", "specs.normalization"},
+    "specs.memory": {"specs.layers"},
     "specs.mirror": {"specs.layers"},
     "specs.model": {"specs.layers", "specs.losses", "specs.mirror"},
+    "specs.normalization": {"specs.basic"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
     "data.datasets": {"data.idx", "data.sources"},
@@ -56,9 +59,9 @@ ONLY = {
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.layers",
+WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.basic", "specs.data", "specs.layers",
                       "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-                      "specs.optimizers", "specs.sections", "data.idx",
+                      "specs.normalization", "specs.optimizers", "specs.sections", "data.idx",
                       "data.sources", "data.datasets", "experiment", "workdir", "publish"]
 
 

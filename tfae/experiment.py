@@ -96,7 +96,7 @@ def check_fit(experiment, data):
   for (layers, shapes, shared), device in zip(stacks, (where.encoder, where.decoder)):
     if memory.on_host(device):
       weights += memory.weight_bytes(layers, shapes, shared)
-      values.append(memory.value_bytes(shapes, experiment.batch_size,
+      values.append(memory.value_bytes(layers, shapes, experiment.batch_size,
                                        2 if experiment.compute_dtype == "bfloat16" else 4))
   memory.check(weights * (1 + slots) + max(values),
                f"model with batch_size={experiment.batch_size}:",

@@ -156,11 +156,11 @@ class Autoencoder(tf.Module):
       encoder_tape.watch(encoder_variables)
       with tf.device(self.encoder.device):
         encoder_key = randomness.fold_in(key, 0)
-      codes = self.encoder(target, encoder_key)
+      codes = self.encoder(target, encoder_key, weights)
     with tf.device(self.decoder.device):
       with tf.GradientTape(watch_accessed_variables=False) as decoder_tape:
         decoder_tape.watch([codes, *decoder_variables, *shared])
-        output = self.decoder(codes, randomness.fold_in(key, 1))
+        output = self.decoder(codes, randomness.fold_in(key, 1), weights)
         values = self._losses(target, output)
         weights = tf.cast(weights, values.dtype)
         loss = tf.reduce_sum(values * weights) / tf.reduce_sum(weights)
