@@ -14,8 +14,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
     {"errors", "files", "machine"},
-    {"specs.data", "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
-     "specs.mirror", "specs.model", "specs.optimizers", "specs.sections"},
+    {"specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
+     "specs.memory", "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
+     "specs.sections"},
     {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
      "graph"},
     {"data.augmentation", "data.corruption", "data.datasets", "data.distortion", "data.idx",
@@ -31,8 +32,11 @@ FLOORS = [
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
     "files": {"errors"},
+    "specs.layers": {"specs.basic", "specs.normalization"},
+    "specs.memory": {"specs.layers"},
     "specs.mirror": {"specs.layers"},
     "specs.model": {"specs.layers"},
+    "specs.normalization": {"specs.basic"},
     "distributions": {"losses"},
     "data.distortion": {"data.augmentation", "data.corruption"},
     "initializers": {"randomness"},
@@ -67,9 +71,10 @@ ONLY = {
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.distortions",
-                      "specs.layers", "specs.losses", "specs.memory", "specs.mirror",
-                      "specs.model", "specs.optimizers", "specs.sections", "tasks.task", "data.idx",
+WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.basic", "specs.data",
+                      "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
+                      "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
+                      "specs.sections", "tasks.task", "data.idx",
                       "data.sources", "data.datasets", "experiment", "workdir", "publish"]
 
 

@@ -13,7 +13,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "tfae.errors": ("InputError",),
     "tfae.specs.layers": ("Dense", "Conv2D", "Conv2DTranspose", "MaxPool", "Upsample", "Flatten",
-                          "Reshape", "Activation", "Dropout", "Normal"),
+                          "Reshape", "Activation", "Dropout", "BatchNorm", "LayerNorm", "Branch",
+                          "Normal"),
     "tfae.specs.optimizers": ("SGD", "Adam", "RMSProp", "Adadelta"),
     "tfae.specs.distortions": ("Augmentation", "Corruption"),
     "tfae.experiment": ("Experiment", "default_config", "Checkpoints", "Logging"),

@@ -15,7 +15,7 @@ _MOST_VALUES = 2**26  # in one layer's output: 256 MiB of float32
 def chunk_size(model):
   """Returns how many images are on the device at a time: at most 1,000, fewer for large layers."""
   largest = max(math.prod(shape) for stack in model.components.values()
-                for shape in stack.shapes)
+                for shape in stack.value_shapes)
   return max(1, min(_MOST_IMAGES, _MOST_VALUES // largest))
 
 

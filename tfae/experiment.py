@@ -116,7 +116,7 @@ def check_fit(experiment, data):
   for plan in plans.values():
     if memory.on_host(getattr(where, plan.place)):
       weights += memory.weight_bytes(plan.layers, plan.shapes, plan.shared)
-      values.append(memory.value_bytes(plan.shapes, experiment.batch_size,
+      values.append(memory.value_bytes(plan.layers, plan.shapes, experiment.batch_size,
                                        2 if experiment.compute_dtype == "bfloat16" else 4))
   memory.check(weights * (1 + slots) + max(values),
                f"model with batch_size={experiment.batch_size}:",

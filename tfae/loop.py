@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfae import randomness
 from tfae.errors import InputError
-from tfae.specs.layers import Conv2D
+from tfae.specs.layers import Conv2D, walk
 
 # What a step adds to `Loop.totals`, and what it leaves in `Loop.last`.
 TOTALS = ("epoch_loss", "epoch_examples", "interval_loss", "interval_examples")
@@ -32,7 +32,8 @@ def choose_jit(mode, model, data_device):
   if len(devices) > 1:
     return False, "the components are on different devices"
   if "CPU" in data_device:
-    if any(isinstance(layer.spec, Conv2D) for stack in stacks for layer in stack.layers):
+    if any(isinstance(spec, Conv2D) for stack in stacks
+           for spec in walk(layer.spec for layer in stack.layers)):
       return False, "convolutions on a CPU"
     if any(stack.compute_dtype == tf.bfloat16 for stack in stacks):
       return False, "bfloat16 on a CPU"
