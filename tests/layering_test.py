@@ -17,7 +17,8 @@ FLOORS = [
     {"specs.data", "specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.model",
      "specs.optimizers", "specs.sections"},
     {"randomness", "ops", "initializers", "losses", "placement"},
-    {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
+    {"data.idx", "data.sources", "data.cifar", "data.picture", "data.folder", "data.splits",
+     "data.datasets", "data.reading", "data.pipeline"},
     {"layers", "network", "optimizers", "checkpoint"},
     {"models.autoencoder"},
     {"experiment", "evaluation", "diagnosis", "loop", "metrics", "signals", "build", "workdir",
@@ -32,7 +33,9 @@ SAME_FLOOR = {
     "specs.model": {"specs.layers", "specs.losses", "specs.mirror"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
-    "data.datasets": {"data.idx", "data.sources"},
+    "data.cifar": {"data.idx"},
+    "data.folder": {"data.idx", "data.picture"},
+    "data.datasets": {"data.cifar", "data.folder", "data.idx", "data.sources", "data.splits"},
     "network": {"layers"},
     "build": {"workdir"},
     "diagnosis": {"evaluation"},
@@ -59,7 +62,8 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.layers",
                       "specs.losses", "specs.memory", "specs.mirror", "specs.model",
                       "specs.optimizers", "specs.sections", "data.idx",
-                      "data.sources", "data.datasets", "experiment", "workdir", "publish"]
+                      "data.sources", "data.cifar", "data.picture", "data.folder", "data.splits",
+                      "data.datasets", "experiment", "workdir", "publish"]
 
 
 def module_of(path):
