@@ -65,6 +65,11 @@ class FolderImages:
     """Where the files are."""
     return [file.path for file in self._files]
 
+  @property
+  def encoded_paths(self):
+    """The same as bytes, for TensorFlow: a file's name need not be valid UTF-8."""
+    return list(map(os.fsencode, self.paths))
+
   def subset(self, rows):
     """Returns the FolderImages of some rows; decodes nothing."""
     return FolderImages([self._files[row] for row in rows], self.shape[1:3], self.shape[3])
@@ -136,8 +141,7 @@ class FolderImages:
     import tensorflow as tf  # heavy: listing a folder is done without it
     try:
       with tf.device("/CPU:0"):
-        paths = tf.constant([os.fsencode(self._files[row].path) for row in rows])
-        images = decoder(self.shape[1:])(paths)
+        images = decoder(self.shape[1:])(tf.constant(self.subset(rows).encoded_paths))
     except tf.errors.OpError as error:
       self.fail(rows, error)
     self.check_unchanged(rows)
