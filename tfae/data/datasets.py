@@ -74,9 +74,11 @@ class Dataset:
 
   @functools.cached_property
   def classes(self):
-    """Number of classes: 1 + the largest label of all splits; 0 without labels."""
-    return max((1 + int(array.max()) for path, array in self._arrays if path.endswith("labels")),
-               default=0)
+    """Number of classes: 1 + the largest label; 0 if a part has no labels."""
+    parts = [p for p in (self.train, self.validation, self.test) if p is not None]
+    if any(part.labels is None for part in parts):
+      return 0
+    return 1 + int(max(part.labels.max() for part in parts))
 
   @functools.cached_property
   def sha256(self):
