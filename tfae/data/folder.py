@@ -152,7 +152,11 @@ def decode_file(path, shape):
   """Returns the image of one file, uint8 `shape` (height, width, channels); an op of a graph."""
   import tensorflow as tf
   height, width, channels = shape
-  image = tf.io.decode_image(tf.io.read_file(path), channels=channels, expand_animations=False)
+  data = tf.io.read_file(path)
+  # The accurate transform, as other programs have it: TensorFlow's default is the fast one.
+  image = tf.cond(tf.io.is_jpeg(data),
+                  lambda: tf.io.decode_jpeg(data, channels, dct_method="INTEGER_ACCURATE"),
+                  lambda: tf.io.decode_png(data, channels))
   # The largest centred piece of the wanted proportions, to the nearest pixel, at least one.
   found = tf.cast(tf.shape(image), tf.int64)
   rows = tf.clip_by_value((2 * found[1] * height + width) // (2 * width), 1, found[0])

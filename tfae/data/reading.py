@@ -46,7 +46,7 @@ class ReadAhead:
     """
     with tf.device("/CPU:0"):
       if first_step != self._next:
-        self._iterator = iter(self._batches(first_step))
+        self._iterator = iter(self._batches(first_step, steps))
       self._next = None  # an error on the way leaves no place to go on from
       batches = []
       for step in range(first_step, first_step + count):
@@ -63,7 +63,7 @@ class ReadAhead:
     rows = self._rows(tf.constant(step, tf.int64), 1).numpy()
     return rows[rows >= 0]
 
-  def _batches(self, first_step):
+  def _batches(self, first_step, ahead):
     if self._paths is None:
       self._paths = tf.constant(self._images.encoded_paths)
     image = lambda row: decode_file(tf.gather(self._paths, tf.maximum(row, 0)), self._shape)
@@ -71,4 +71,4 @@ class ReadAhead:
             .map(lambda step: self._rows(step, 1)[0]).unbatch()
             .map(image, num_parallel_calls=os.cpu_count(), deterministic=True)
             .batch(self._batch_size, drop_remainder=True)
-            .prefetch(self.most_steps))
+            .prefetch(ahead))
