@@ -19,8 +19,9 @@ FLOORS = [
      "specs.sections"},
     {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
      "graph"},
-    {"data.augmentation", "data.corruption", "data.datasets", "data.distortion", "data.idx",
-     "data.pipeline", "data.sources"},
+    {"data.augmentation", "data.cifar", "data.corruption", "data.datasets", "data.distortion",
+     "data.folder", "data.idx", "data.picture", "data.pipeline", "data.reading", "data.sources",
+     "data.splits"},
     {"layers", "network", "optimizers", "checkpoint"},
     {"models.model", "models.autoencoder", "models.classifier"},
     {"tasks.task", "tasks.reconstruct", "tasks.classify"},
@@ -41,7 +42,11 @@ SAME_FLOOR = {
     "data.distortion": {"data.augmentation", "data.corruption"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
-    "data.datasets": {"data.idx", "data.sources"},
+    "data.cifar": {"data.idx"},
+    "data.folder": {"data.idx", "data.picture"},
+    "data.reading": {"data.folder"},
+    "data.pipeline": {"data.folder", "data.reading"},
+    "data.datasets": {"data.cifar", "data.folder", "data.idx", "data.sources", "data.splits"},
     "network": {"layers"},
     "models.autoencoder": {"models.model"},
     "models.classifier": {"models.model"},
@@ -74,8 +79,9 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.basic", "specs.data",
                       "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
                       "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-                      "specs.sections", "tasks.task", "data.idx",
-                      "data.sources", "data.datasets", "experiment", "workdir", "publish"]
+                      "specs.sections", "tasks.task", "data.idx", "data.sources", "data.cifar",
+                      "data.picture", "data.folder", "data.splits", "data.datasets", "experiment",
+                      "workdir", "publish"]
 
 
 def module_of(path):

@@ -86,8 +86,7 @@ def load_data(experiment, data_dir=None):
     InputError: data that can't be had or read, images that the stacks can't take, or a batch
       larger than the training set.
   """
-  config = experiment.data
-  data = datasets.load(config.name, data_dir, config.validation, experiment.seed, config.stratify)
+  data = datasets.load_config(experiment.data, data_dir, experiment.seed)
   check_fit(experiment, data)
   return data
 
