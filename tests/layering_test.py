@@ -14,15 +14,20 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
     {"errors", "files", "machine"},
-    {"specs.basic", "specs.data", "specs.layers", "specs.losses", "specs.memory", "specs.mirror",
-     "specs.model", "specs.normalization", "specs.optimizers", "specs.sections"},
-    {"randomness", "ops", "initializers", "losses", "placement"},
-    {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
+    {"specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
+     "specs.memory", "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
+     "specs.sections"},
+    {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
+     "graph"},
+    {"data.augmentation", "data.cifar", "data.corruption", "data.datasets", "data.distortion",
+     "data.folder", "data.idx", "data.picture", "data.pipeline", "data.reading", "data.sources",
+     "data.splits"},
     {"layers", "network", "optimizers", "checkpoint"},
-    {"models.autoencoder"},
+    {"models.model", "models.autoencoder", "models.classifier"},
+    {"tasks.task", "tasks.reconstruct", "tasks.classify"},
     {"experiment", "evaluation", "diagnosis", "loop", "metrics", "signals", "build", "workdir",
      "training"},
-    {"graph", "saved_model", "publish", "exporting"},
+    {"saved_model", "publish", "exporting"},
     {"bin.cli", "bin.train", "bin.evaluate"},
 ]
 # Which modules of its own floor a module may import.
@@ -31,27 +36,39 @@ SAME_FLOOR = {
     "specs.layers": {"specs.basic", "specs.normalization"},
     "specs.memory": {"specs.layers"},
     "specs.mirror": {"specs.layers"},
-    "specs.model": {"specs.layers", "specs.losses", "specs.mirror"},
+    "specs.model": {"specs.layers"},
     "specs.normalization": {"specs.basic"},
+    "distributions": {"losses"},
+    "data.distortion": {"data.augmentation", "data.corruption"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
-    "data.datasets": {"data.idx", "data.sources"},
+    "data.cifar": {"data.idx"},
+    "data.folder": {"data.idx", "data.picture"},
+    "data.reading": {"data.folder"},
+    "data.pipeline": {"data.folder", "data.reading"},
+    "data.datasets": {"data.cifar", "data.folder", "data.idx", "data.sources", "data.splits"},
     "network": {"layers"},
+    "models.autoencoder": {"models.model"},
+    "models.classifier": {"models.model"},
+    "tasks.reconstruct": {"tasks.task"},
+    "tasks.classify": {"tasks.task"},
     "build": {"workdir"},
     "diagnosis": {"evaluation"},
     "workdir": {"experiment"},
     "training": {"build", "diagnosis", "evaluation", "experiment", "loop", "metrics", "signals",
                  "workdir"},
-    "exporting": {"graph", "publish", "saved_model"},
+    "exporting": {"publish", "saved_model"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
 }
 # Rooms that see less than what lies below them: a prefix of every module that they may import.
 ONLY = {
     "specs.": ("errors", "machine", "specs."),
-    "data.": ("errors", "files", "machine", "randomness", "specs.data", "data."),
-    "models.": ("errors", "specs.", "randomness", "ops", "losses", "placement", "layers",
-                "network"),
+    "data.": ("errors", "files", "machine", "randomness", "specs.data",
+              "specs.distortions", "data."),
+    "models.": ("errors", "specs.", "randomness", "ops", "losses", "distributions", "placement",
+                "gradients", "graph", "layers", "network", "models."),
+    "tasks.": ("errors", "specs.", "models.", "tasks."),
     "graph": ("errors", "files"),
     "saved_model": ("errors", "files", "graph"),
     "publish": ("errors", "files"),
@@ -59,10 +76,12 @@ ONLY = {
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.basic", "specs.data", "specs.layers",
-                      "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-                      "specs.normalization", "specs.optimizers", "specs.sections", "data.idx",
-                      "data.sources", "data.datasets", "experiment", "workdir", "publish"]
+WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.basic", "specs.data",
+                      "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
+                      "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
+                      "specs.sections", "tasks.task", "data.idx", "data.sources", "data.cifar",
+                      "data.picture", "data.folder", "data.splits", "data.datasets", "experiment",
+                      "workdir", "publish"]
 
 
 def module_of(path):

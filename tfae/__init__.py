@@ -16,15 +16,19 @@ _HOMES = {
                           "Reshape", "Activation", "Dropout", "BatchNorm", "LayerNorm", "Branch",
                           "Normal"),
     "tfae.specs.optimizers": ("SGD", "Adam", "RMSProp", "Adadelta"),
+    "tfae.specs.distortions": ("Augmentation", "Corruption"),
     "tfae.experiment": ("Experiment", "default_config", "Checkpoints", "Logging"),
     "tfae.data.datasets": ("load", "Dataset", "Split"),
     "tfae.network": ("Stack", "mirror"),
     "tfae.models.autoencoder": ("Autoencoder",),
+    "tfae.models.classifier": ("Classifier",),
+    "tfae.tasks.reconstruct": ("Reconstruct",),
+    "tfae.tasks.classify": ("Classify",),
     "tfae.training": ("fit", "train", "Result", "NotFiniteError"),
     "tfae.exporting": ("export",),
 }
-_MODULES = ("graph", "initializers", "losses", "ops", "optimizers", "placement", "publish",
-            "randomness", "saved_model")
+_MODULES = ("distributions", "graph", "initializers", "losses", "ops", "optimizers", "placement",
+            "publish", "randomness", "saved_model")
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted([*_HOME, *_MODULES])
 

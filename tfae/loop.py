@@ -22,13 +22,13 @@ def choose_jit(mode, model, data_device):
   Raises:
     InputError: 'on' with more than one device.
   """
-  devices = {model.encoder.device, model.decoder.device, data_device}
+  stacks = list(model.components.values())
+  devices = {*(stack.device for stack in stacks), data_device}
   if mode == "on" and len(devices) > 1:
     raise InputError(f"jit_compile='on': XLA compiles for one device, the placement has "
                      f"{sorted(devices)}. Use one device, or jit_compile='auto' or 'off'.")
   if mode != "auto":
     return mode == "on", "as asked for"
-  stacks = model.encoder, model.decoder
   if len(devices) > 1:
     return False, "the components are on different devices"
   if "CPU" in data_device:
@@ -49,43 +49,45 @@ class Loop(tf.Module):
     traces: how often the steps were traced; stays 1.
   """
 
-  def __init__(self, model, batches, updater, *, seed, steps_per_loop, jit):
+  def __init__(self, model, batches, updater, *, seed, steps_per_loop, jit, distortion=None):
     """Prepares the graph; nothing is traced before the first `run`.
 
     Args:
-      model: has `loss_and_gradients(images, weights, key)`, see `tfae.Autoencoder`.
+      model: a `tfae.models.model.Model`.
       batches: a `tfae.data.pipeline.Batches`.
       updater: a `tfae.optimizers.Updater` over `model.trainable`.
       seed: int, of the randomness of training.
-      steps_per_loop: most steps a call.
+      steps_per_loop: most steps a call; fewer if `batches` allows no more.
       jit: bool.
+      distortion: a `tfae.data.distortion.Distortion` of the batches, or None.
     """
     super().__init__()
     self.traces = 0
-    self.steps_per_loop = steps_per_loop
+    self._batches, self._distortion = batches, distortion
+    self.steps_per_loop = steps_per_loop = min(steps_per_loop, batches.most_steps)
     key = randomness.stream(seed, "training")
-    with tf.device(model.decoder.device):
+    with tf.device(model.device):
       self.totals = tf.Variable(tf.zeros(len(TOTALS), tf.float64), trainable=False, name="totals")
       self.last = tf.Variable(tf.zeros(len(LAST), tf.float64), trainable=False, name="last")
 
-    def step(number, indices, totals):
-      images, weights = batches.gather(indices)
-      loss, gradients = model.loss_and_gradients(images, weights,
-                                                 randomness.fold_in(key, number))
+    def step(number, batch, totals):
+      loss, gradients = model.loss_and_gradients(batch, randomness.fold_in(key, number))
       norm = updater.apply(gradients, number)
-      with tf.device(model.decoder.device):
+      with tf.device(model.device):
         loss, norm, rate = (tf.cast(x, tf.float64)
                             for x in (loss, norm, updater.learning_rate(number)))
-        examples = tf.reduce_sum(tf.cast(weights, tf.float64))
+        examples = tf.reduce_sum(tf.cast(batch.weights, tf.float64))
         last = tf.stack([loss, norm, rate])
         return totals + tf.stack([loss * examples, examples] * 2), last
 
-    def steps(first, count, indices):
+    def steps(first, count, indices, *images):
       def body(i, good, totals, last):
         del last
         # What belongs to no component goes where the data are.
         with tf.device(batches.device):
-          totals, last = step(first + tf.cast(i, tf.int64), indices[i], totals)
+          number = first + tf.cast(i, tf.int64)
+          batch = self.batch(indices[i], number, *(part[i] for part in images))
+          totals, last = step(number, batch, totals)
           # Stops at the step that did it, so that it can be named.
           good = tf.reduce_all(tf.math.is_finite(last))
           return i + 1, good, totals, last
@@ -105,13 +107,25 @@ class Loop(tf.Module):
     # The shapes are the same in every call, whatever `count` is: one trace, one compilation.
     compiled = tf.function(steps, jit_compile=jit or None, autograph=False)
 
-    def run(first, count):
+    def run(first, count, *images):
       self.traces += 1
-      return compiled(first, count, batches.indices(first, steps_per_loop))
+      return compiled(first, count, batches.indices(first, steps_per_loop), *images)
 
     self._concrete = None
     self._run = tf.function(run, autograph=False, input_signature=[
-        tf.TensorSpec([], tf.int64, "first_step"), tf.TensorSpec([], tf.int32, "count")])
+        tf.TensorSpec([], tf.int64, "first_step"), tf.TensorSpec([], tf.int32, "count"),
+        *batches.read_signature(steps_per_loop)])
+
+  def batch(self, indices, step, *images):
+    """Returns the `tfae.data.pipeline.Batch` that the model sees at a step.
+
+    Args:
+      indices: the row of `Batches.indices` of that step.
+      step: int64 scalar.
+      *images: as `Batches.gather` takes them.
+    """
+    batch = self._batches.gather(indices, *images)
+    return batch if self._distortion is None else self._distortion(batch, step)
 
   def run(self, first_step, count):
     """Takes `count` <= steps_per_loop steps within one epoch, or fewer if one is not finite.
@@ -119,8 +133,9 @@ class Loop(tf.Module):
     Returns:
       (steps taken, whether all losses and gradient norms were finite).
     """
+    images = self._batches.read(first_step, count, self.steps_per_loop)
     done = int(self.concrete_function()(tf.constant(first_step, tf.int64),
-                                        tf.constant(count, tf.int32)))
+                                        tf.constant(count, tf.int32), *images))
     return done, bool(tf.reduce_all(tf.math.is_finite(self.last)))
 
   def reset(self, kind):
