@@ -252,6 +252,7 @@ size = of(st.one_of(small, small, small, st.sampled_from([0, 64, 256, 257, 4097,
 activation = of(st.sampled_from(layer_specs.ACTIVATIONS))
 initializer = st.one_of(of(st.sampled_from(layer_specs.INITIALIZERS)),
                         floats.map(lambda x: ("Normal", x)))
+part = st.sampled_from([SMALLEST_FLOAT32, 1e-3, 0.5, 0.9, 0.9999999, 0.0, 1.0, math.nan, None])
 layer = st.one_of(
     st.tuples(st.just(tfae.Dense), st.fixed_dictionaries({"units": size}, optional={
         "activation": activation, "use_bias": of(bools), "kernel_initializer": initializer})),
@@ -266,12 +267,17 @@ layer = st.one_of(
     st.tuples(st.just(tfae.Activation), st.fixed_dictionaries({"function": activation})),
     st.tuples(st.just(tfae.Dropout), st.fixed_dictionaries({"rate": of(floats)})),
     st.tuples(st.just(tfae.BatchNorm), st.fixed_dictionaries({}, optional={
-        "momentum": of(floats), "epsilon": of(floats), "center": of(bools), "scale": of(bools)})),
-    st.tuples(st.just(tfae.LayerNorm), st.fixed_dictionaries({}, optional={
-        "epsilon": of(floats), "center": of(bools)})))
+        "momentum": part, "epsilon": part, "scale": of(bools)})),
+    st.tuples(st.just(tfae.LayerNorm), st.fixed_dictionaries({}, optional={"epsilon": part})))
+# What a branch may hold whatever its input is, and now and then what fits none.
+keeping = st.sampled_from([(tfae.BatchNorm, {}), (tfae.Activation, {"function": "tanh"}),
+                           (tfae.Dropout, {"rate": 0.5}),
+                           (tfae.Branch, {"branches": [[], [(tfae.BatchNorm, {})]]})])
 branch = st.tuples(st.just(tfae.Branch), st.fixed_dictionaries(
-    {"branches": of(st.lists(of(st.lists(layer, max_size=2)), max_size=3))},
-    optional={"merge": of(st.sampled_from(["sum", "concat"]))}))
+    {"branches": st.lists(st.lists(keeping, max_size=2) | st.lists(layer, max_size=2) | odd,
+                          min_size=1, max_size=3) | st.lists(st.lists(keeping, max_size=2),
+                                                             min_size=1, max_size=3)},
+    optional={"merge": st.sampled_from(["sum", "concat", "add"])}))
 optimizer = st.one_of(
     st.fixed_dictionaries({"name": st.just(name)}, optional={
         field: of(bools if kind is bool else ints if kind is int else floats)
@@ -316,9 +322,11 @@ def run_random_values(tmp_path, examples, most_layers):
       if not layers:
         return ex.from_config(values(**changes))
       encoder = (*built(layers), tfae.Flatten(), tfae.Dense(2))
-      # What belongs to a mirrored decoder is refused beside one that is written out.
       decoder = {f"model.{field}": value for field, value in written_out(encoder).items()}
-      return ex.from_config(values(**{"model.encoder": encoder, **changes, **decoder}))
+      # What belongs to a mirrored decoder is refused beside one that is written out.
+      kept = {path: value for path, value in changes.items()
+              if not decoder or path not in ("model.output_activation", "model.decoder_bias")}
+      return ex.from_config(values(**{"model.encoder": encoder, **kept, **decoder}))
 
     counted[outcome(make, tmp_path / str(counted.total()))] += 1
 
