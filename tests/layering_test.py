@@ -32,6 +32,7 @@ SAME_FLOOR = {
     "specs.mirror": {"specs.layers"},
     "specs.model": {"specs.layers", "specs.losses", "specs.mirror"},
     "distributions": {"losses"},
+    "randomness": {"ops"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
     "data.datasets": {"data.idx", "data.sources"},
