@@ -40,6 +40,7 @@ SAME_FLOOR = {
     "specs.normalization": {"specs.basic"},
     "distributions": {"losses"},
     "data.distortion": {"data.augmentation", "data.corruption"},
+    "randomness": {"ops"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
     "data.cifar": {"data.idx"},
