@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfae import randomness
 from tfae.errors import InputError
-from tfae.specs.layers import Conv2D
+from tfae.specs.layers import Conv2D, walk
 
 # What a step adds to `Loop.totals`, and what it leaves in `Loop.last`.
 TOTALS = ("epoch_loss", "epoch_examples", "interval_loss", "interval_examples")
@@ -32,7 +32,8 @@ def choose_jit(mode, model, data_device):
   if len(devices) > 1:
     return False, "the components are on different devices"
   if "CPU" in data_device:
-    if any(isinstance(layer.spec, Conv2D) for stack in stacks for layer in stack.layers):
+    if any(isinstance(spec, Conv2D) for stack in stacks
+           for spec in walk(layer.spec for layer in stack.layers)):
       return False, "convolutions on a CPU"
     if any(stack.compute_dtype == tf.bfloat16 for stack in stacks):
       return False, "bfloat16 on a CPU"
@@ -48,7 +49,7 @@ class Loop(tf.Module):
     traces: how often the steps were traced; stays 1.
   """
 
-  def __init__(self, model, batches, updater, *, seed, steps_per_loop, jit):
+  def __init__(self, model, batches, updater, *, seed, steps_per_loop, jit, distortion=None):
     """Prepares the graph; nothing is traced before the first `run`.
 
     Args:
@@ -58,11 +59,12 @@ class Loop(tf.Module):
       seed: int, of the randomness of training.
       steps_per_loop: most steps a call; fewer if `batches` allows no more.
       jit: bool.
+      distortion: a `tfae.data.distortion.Distortion` of the batches, or None.
     """
     super().__init__()
     self.traces = 0
+    self._batches, self._distortion = batches, distortion
     self.steps_per_loop = steps_per_loop = min(steps_per_loop, batches.most_steps)
-    self._batches = batches
     key = randomness.stream(seed, "training")
     with tf.device(model.device):
       self.totals = tf.Variable(tf.zeros(len(TOTALS), tf.float64), trainable=False, name="totals")
@@ -83,8 +85,9 @@ class Loop(tf.Module):
         del last
         # What belongs to no component goes where the data are.
         with tf.device(batches.device):
-          batch = batches.gather(indices[i], *(part[i] for part in images))
-          totals, last = step(first + tf.cast(i, tf.int64), batch, totals)
+          number = first + tf.cast(i, tf.int64)
+          batch = self.batch(indices[i], number, *(part[i] for part in images))
+          totals, last = step(number, batch, totals)
           # Stops at the step that did it, so that it can be named.
           good = tf.reduce_all(tf.math.is_finite(last))
           return i + 1, good, totals, last
@@ -112,6 +115,17 @@ class Loop(tf.Module):
     self._run = tf.function(run, autograph=False, input_signature=[
         tf.TensorSpec([], tf.int64, "first_step"), tf.TensorSpec([], tf.int32, "count"),
         *batches.read_signature(steps_per_loop)])
+
+  def batch(self, indices, step, *images):
+    """Returns the `tfae.data.pipeline.Batch` that the model sees at a step.
+
+    Args:
+      indices: the row of `Batches.indices` of that step.
+      step: int64 scalar.
+      *images: as `Batches.gather` takes them.
+    """
+    batch = self._batches.gather(indices, *images)
+    return batch if self._distortion is None else self._distortion(batch, step)
 
   def run(self, first_step, count):
     """Takes `count` <= steps_per_loop steps within one epoch, or fewer if one is not finite.
