@@ -1,4 +1,4 @@
-"""tfae.data.reading: images in files train as those in memory do, to the bit, wherever they begin."""
+"""tfae.data.reading: images in files train as those in memory do, to the bit."""
 
 import pathlib
 import sys
@@ -76,8 +76,8 @@ def test_reading_begins_anew_at_any_step_and_goes_on_by_itself(files, monkeypatc
   lazy, held = pair(files)
   begun = []
   original = reading.ReadAhead._batches
-  monkeypatch.setattr(reading.ReadAhead, "_batches",
-                      lambda self, step, ahead: (begun.append(step), original(self, step, ahead))[1])
+  monkeypatch.setattr(reading.ReadAhead, "_batches", lambda self, step, ahead: (
+      begun.append(step), original(self, step, ahead))[1])
   for first, count in ((7, 2), (9, 1), (10, 3), (0, 2), (2, 3), (2, 3), (25, 2), (27, 1)):
     assert_reads(lazy, held, first, count, 3)
   assert begun == [7, 0, 2, 25]

@@ -260,8 +260,8 @@ def _classes(folder):
     raise InputError(f"{folder}: has files such as {files[0]!r} and folders such as "
                      f"{folders[0]!r}; expected images, or a folder for each class.")
   if not files and not folders:
-    raise InputError(f"{folder}: found nothing; expected PNG or JPEG files, or a folder of them for "
-                     "each class.")
+    raise InputError(f"{folder}: found nothing; expected PNG or JPEG files, or a folder of them "
+                     "for each class.")
   return folders or None
 
 
