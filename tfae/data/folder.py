@@ -233,8 +233,8 @@ def read(data_dir, size, channels):
   if set(PARTS) <= set(folders):
     extra = [name for name in (*folders, *files) if name not in PARTS]
     if extra:
-      raise InputError(f"{root / extra[0]}: found beside the folders train and test; expected these "
-                       "two alone. Move it elsewhere.")
+      raise InputError(f"{root / extra[0]}: found beside the folders train and test; expected "
+                       "these two alone. Move it elsewhere.")
     parts = [_classes(root / part) for part in PARTS]
     if (parts[0] is None) != (parts[1] is None):
       flat = PARTS[0 if parts[0] is None else 1]
