@@ -79,8 +79,8 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.basic", "specs.data",
                       "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
                       "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-                      "specs.sections", "tasks.task", "data.cifar", "data.datasets", "data.folder",
-                      "data.idx", "data.picture", "data.sources", "data.splits", "experiment",
+                      "specs.sections", "tasks.task", "data.idx", "data.sources", "data.cifar",
+                      "data.picture", "data.folder", "data.splits", "data.datasets", "experiment",
                       "workdir", "publish"]
 
 
