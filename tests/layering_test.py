@@ -15,15 +15,15 @@ ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = [
     {"errors", "files", "machine"},
     {"specs.data", "specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-     "specs.optimizers", "specs.sections"},
+     "specs.optimizers", "specs.sections", "specs.systems"},
     {"randomness", "ops", "initializers", "losses", "placement"},
     {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
     {"layers", "network", "optimizers", "checkpoint"},
     {"models.autoencoder"},
     {"experiment", "evaluation", "diagnosis", "loop", "metrics", "signals", "build", "workdir",
-     "training"},
+     "training", "reproduction", "results", "systems"},
     {"graph", "saved_model", "publish", "exporting"},
-    {"bin.cli", "bin.train", "bin.evaluate"},
+    {"bin.cli", "bin.train", "bin.evaluate", "bin.reproduce"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
@@ -40,6 +40,10 @@ SAME_FLOOR = {
     "training": {"build", "diagnosis", "evaluation", "experiment", "loop", "metrics", "signals",
                  "workdir"},
     "exporting": {"graph", "publish", "saved_model"},
+    "metrics": {"workdir"},
+    "reproduction": {"experiment", "signals", "workdir"},
+    "results": {"reproduction"},
+    "bin.reproduce": {"bin.cli"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
 }
@@ -58,8 +62,9 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
 WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.layers",
                       "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-                      "specs.optimizers", "specs.sections", "data.idx",
-                      "data.sources", "data.datasets", "experiment", "workdir", "publish"]
+                      "specs.optimizers", "specs.sections", "specs.systems", "data.idx",
+                      "data.sources", "data.datasets", "experiment", "workdir", "publish",
+                      "reproduction", "results", "signals", "systems"]
 
 
 def module_of(path):

@@ -17,20 +17,24 @@ from absl import logging as absl_logging
 import ml_collections
 from ml_collections import config_flags
 
-import tfae
 from tfae import workdir as workdirs
 from tfae.errors import InputError, nearest
 from tfae.experiment import default_config, from_config
+from tfae.specs.systems import configs_folder
 
 MISTAKE = 2
 
 
-def run(main):
-  """Reads the flags and exits with what `main()` returns; never returns."""
+def run(main, positional=False):
+  """Reads the flags and exits with what `main()` returns; never returns.
+
+  With `positional` there may be arguments that are no flags, and `main` takes their list.
+  """
   # absl's logger is TensorFlow's too, and that one talks of every save.
   absl_logging.set_verbosity(absl_logging.WARNING)
   logging.getLogger("tfae").setLevel(logging.INFO)
-  app.run(lambda _: sys.exit(_guarded(main)), flags_parser=lambda argv: _parse(argv, main))
+  app.run(lambda argv: sys.exit(_guarded(lambda: main(argv[1:]) if positional else main())),
+          flags_parser=lambda argv: _parse(argv, main, positional))
 
 
 def import_tensorflow():
@@ -84,7 +88,7 @@ def _help(main):
     print(f"  --{flag.name}: {flag.help}{default}")
 
 
-def _parse(argv, main):
+def _parse(argv, main, positional):
   if {"--help", "-help", "-h"} & set(argv[1:]):
     _help(main)
     sys.exit(0)
@@ -107,7 +111,7 @@ def _parse(argv, main):
     sys.exit(_fail(_of_config_file(error)))
   finally:
     logging.disable(logging.NOTSET)
-  if len(rest) > 1:
+  if len(rest) > 1 and not positional:
     sys.exit(_fail(f"unexpected argument {rest[1]!r}. Flags are written --name=value."))
   return rest
 
@@ -126,7 +130,7 @@ def _find_config(argv):
       sys.exit(_fail("--config is empty. Example: --config=configs/quickstart.py"))
     path = pathlib.Path(value.partition(":")[0])
     if not path.is_file():
-      packaged = _packaged_configs() / path.name
+      packaged = configs_folder() / path.name
       if str(path) != path.name or not packaged.is_file():
         names = sorted(p.name for p in packaged.parent.glob("*.py"))
         sys.exit(_fail(f"--config={value}: no such file.{nearest(path.name, names)} Those of the "
@@ -134,13 +138,6 @@ def _find_config(argv):
       value = value.replace(path.name, str(packaged), 1)
     result.append(f"{name}={value}")
   return result
-
-
-def _packaged_configs():
-  """Returns the folder configs/: beside tfae in a checkout, inside of it in a wheel."""
-  package = pathlib.Path(tfae.__file__).parent
-  inside = package / "configs"
-  return inside if inside.is_dir() else package.parent / "configs"
 
 
 def _of_config_file(error):
