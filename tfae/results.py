@@ -17,8 +17,8 @@ _NOTES = """\
 Made by `tfae-reproduce`. A figure is that of the last epoch, the mean over all seeds that are
 complete ± their standard deviation (n - 1), with the number of seeds in brackets; never the best
 seed. 'test' figures are of images that training never saw. Seconds: wall time of one seed's
-processes, start and evaluation included, the mean over seeds. A goal without a remark is reached
-or not as the sign beside it says."""
+processes, start and evaluation included, the mean over seeds. Each run is a config of configs/;
+tfae/systems.py has what it changes there."""
 
 
 def write(path, systems, comparisons, root, seeds=None):

@@ -84,7 +84,7 @@ def _help(main):
   print(sys.modules[main.__module__].__doc__)
   for flag in [*flags.FLAGS.get_flags_for_module(__name__),
                *flags.FLAGS.get_flags_for_module(module)]:
-    default = "" if flag.default in (None, "") else f" Default: {flag.default}."
+    default = "" if flag.default in (None, "", []) else f" Default: {flag.default}."
     print(f"  --{flag.name}: {flag.help}{default}")
 
 
