@@ -18,7 +18,7 @@ def get_config():
   )
   # The mirror image in shape, with kernels that are not the encoder's.
   config.model.tied = False
-  config.model.loss = "binary_cross_entropy"
+  config.task.loss = "binary_cross_entropy"
   config.optimizer.name = "adam"
   config.optimizer.learning_rate = 6e-3
   config.optimizer.schedule = "cosine"

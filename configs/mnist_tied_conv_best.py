@@ -20,7 +20,7 @@ def get_config():
       tfae.Conv2D(16, 14, stride=4, kernel_initializer="he_normal"),
   )
   config.model.output_activation = "sigmoid"
-  config.model.loss = "sum_squared_error"
+  config.task.loss = "sum_squared_error"
   config.optimizer.name = "adam"
   config.optimizer.learning_rate = 1e-2
   config.optimizer.schedule = "cosine"

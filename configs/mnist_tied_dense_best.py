@@ -20,7 +20,7 @@ def get_config():
       tfae.Dense(64, kernel_initializer="he_normal"),
   )
   config.model.output_activation = "sigmoid"
-  config.model.loss = "sum_squared_error"
+  config.task.loss = "sum_squared_error"
   config.optimizer.name = "adam"
   config.optimizer.learning_rate = 6e-3
   config.optimizer.schedule = "cosine"

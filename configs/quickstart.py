@@ -19,7 +19,7 @@ def get_config():
       tfae.Dense(8),
   )
   config.model.output_activation = "sigmoid"
-  config.model.loss = "sum_squared_error"
+  config.task.loss = "sum_squared_error"
   config.optimizer.name = "adam"
   config.optimizer.learning_rate = 2e-3
   config.optimizer.schedule = "cosine"

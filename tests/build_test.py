@@ -59,7 +59,7 @@ def test_components_are_on_the_devices_that_the_experiment_names():
   for variable in model.variables:
     expected = "CPU:1" if variable.name.startswith("encoder") else "CPU:2"
     assert variable.device.endswith(expected), variable.name
-  elsewhere = placement.Devices.resolve("/CPU:3", "/CPU:3", "/CPU:3")
+  elsewhere = placement.resolve(ex.Placement("/CPU:3", "/CPU:3", "/CPU:3"))
   model = build(experiment, (4, 3, 1), 255, devices=elsewhere)
   assert all(v.device.endswith("CPU:3") for v in model.variables)
 

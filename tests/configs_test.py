@@ -55,5 +55,5 @@ def test_a_config_trains_three_steps_saves_and_resumes(path, tmp_path, monkeypat
   model, _, _, step = build.load_model(tmp_path)
   assert step == 4
   data = noise(short.data.name, None, short.data.validation)
-  assert training.Evaluator(model)(data.test.images)["loss"] == pytest.approx(
+  assert training.Evaluator(model)(data.test)["loss"] == pytest.approx(
       again.metrics["test"]["loss"], rel=1e-5)

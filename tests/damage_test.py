@@ -31,7 +31,7 @@ def whole(tmp_path_factory):
   known = {}
   for step in checkpoint.steps(workdir / "checkpoints"):
     model, *_ = build.load_model(workdir, step, "/CPU:0")
-    known[step] = (weights_of(model), Evaluator(model)(DATA.test.images))
+    known[step] = (weights_of(model), Evaluator(model)(DATA.test))
   assert len(known) >= 3
   assert len({loss["loss"] for _, loss in known.values()}) == len(known)
   return workdir, known
@@ -58,7 +58,7 @@ def evaluated(workdir, known):
   """Evaluates the newest usable checkpoint; its weights and loss must be those of its step."""
   model, _, _, step = build.load_model(workdir, "latest", "/CPU:0")
   assert weights_of(model) == known[step][0]
-  assert Evaluator(model)(DATA.test.images) == known[step][1]
+  assert Evaluator(model)(DATA.test) == known[step][1]
   return step
 
 

@@ -49,7 +49,7 @@ def test_dead_relu_units_are_those_that_are_zero_for_every_image_in_numpy(dead):
   x = IMAGES.reshape(len(IMAGES), -1) / 255.0
   expected = int((np.maximum(dense(layer, x), 0) == 0).all(axis=0).sum())
   assert expected >= dead
-  found = {stuck.path: stuck for stuck in diagnosis.stuck_units(ae, IMAGES)}
+  found = {stuck.path: stuck for stuck in diagnosis.stuck_units(ae, Split(IMAGES, None))}
   assert found["encoder/layer_1"] == ("encoder/layer_1", "relu", expected, 6)
 
 
@@ -61,14 +61,14 @@ def test_a_unit_that_lives_for_one_image_alone_is_not_dead(monkeypatch):
   # Above zero for the image of the highest value alone, whichever chunk it is in.
   layer.bias.assign(np.array([-np.sort(first)[-2:].mean(), *[-100.0] * 5], np.float32))
   monkeypatch.setattr(diagnosis, "chunk_size", lambda _: 2)
-  (found,) = [s for s in diagnosis.stuck_units(ae, IMAGES) if s.path == "encoder/layer_1"]
+  (found,) = [s for s in diagnosis.stuck_units(ae, Split(IMAGES, None)) if s.path == "encoder/layer_1"]
   assert (found.stuck, found.units) == (5, 6)
 
 
 def test_a_channel_of_a_convolution_is_dead_if_it_is_zero_at_every_place():
   ae = model((tfae.Conv2D(3, 2, activation="relu"), tfae.Flatten(), tfae.Dense(2)))
   ae.encoder.layers[0].bias.assign([-100.0, 1.0, -100.0])
-  (found,) = [s for s in diagnosis.stuck_units(ae, IMAGES) if s.path == "encoder/layer_0"]
+  (found,) = [s for s in diagnosis.stuck_units(ae, Split(IMAGES, None)) if s.path == "encoder/layer_0"]
   assert (found.stuck, found.units) == (2, 3)
 
 
@@ -76,7 +76,7 @@ def test_a_channel_of_a_convolution_is_dead_if_it_is_zero_at_every_place():
 def test_a_tanh_unit_at_one_end_for_every_image_is_stuck(bias, stuck):
   ae = model()
   ae.encoder.layers[2].bias.assign([bias] * 4)
-  (found,) = [s for s in diagnosis.stuck_units(ae, IMAGES) if s.path == "encoder/layer_2"]
+  (found,) = [s for s in diagnosis.stuck_units(ae, Split(IMAGES, None)) if s.path == "encoder/layer_2"]
   assert found == ("encoder/layer_2", "tanh", stuck, 4)
 
 
@@ -85,10 +85,10 @@ def test_pixels_that_are_black_in_every_image_are_no_dead_units_of_the_output():
   images[:, 0] = 0
   ae = model(output_activation="relu")
   ae.decoder.layers[2].bias.assign([-100.0] * 12)
-  found = {stuck.path: stuck for stuck in diagnosis.stuck_units(ae, images)}
+  found = {stuck.path: stuck for stuck in diagnosis.stuck_units(ae, Split(images, None))}
   assert found["decoder/layer_2"] == ("decoder/layer_2", "relu", 9, 9)
   ae.decoder.layers[2].bias.assign([-100.0] * 3 + [100.0] * 9)
-  found = {stuck.path: stuck for stuck in diagnosis.stuck_units(ae, images)}
+  found = {stuck.path: stuck for stuck in diagnosis.stuck_units(ae, Split(images, None))}
   assert found["decoder/layer_2"] == ("decoder/layer_2", "relu", 0, 9)
 
 
@@ -96,7 +96,7 @@ def test_linear_and_elu_layers_are_never_stuck():
   ae = model((tfae.Flatten(), tfae.Dense(3, activation="elu"), tfae.Dense(2)))
   for variable in ae.trainable:
     variable.assign(tf.zeros_like(variable))
-  assert diagnosis.stuck_units(ae, IMAGES) == []
+  assert diagnosis.stuck_units(ae, Split(IMAGES, None)) == []
 
 
 def test_a_run_whose_relu_layer_dies_ends_with_a_warning_that_names_it(tmp_path, caplog):
@@ -149,11 +149,11 @@ def test_the_first_layer_whose_output_overflows_is_named_as_numpy_finds_it():
           x = x @ layer.kernel.numpy() + layer.bias.numpy()
         if not np.isfinite(x).all():
           break
-    fault = diagnosis.of_forward_pass(ae, IMAGES)
+    fault = diagnosis.of_forward_pass(ae, runs.batch(IMAGES))
     assert fault.text == f"the first output that is not finite is that of encoder/layer_{index} " \
                          "(Dense)"
     assert index == victim and not fault.of_data
-  assert diagnosis.of_forward_pass(model(), IMAGES) is None
+  assert diagnosis.of_forward_pass(model(), runs.batch(IMAGES)) is None
 
 
 def test_finite_outputs_with_a_gradient_that_is_not_name_its_variable():
@@ -163,7 +163,7 @@ def test_finite_outputs_with_a_gradient_that_is_not_name_its_variable():
   first.kernel.assign(tf.zeros_like(first.kernel))
   second.kernel.assign(tf.fill(second.kernel.shape, 3e38))
   ae.decoder.layers[0].kernel.assign(tf.fill(ae.decoder.layers[0].kernel.shape, 1e3))
-  fault = diagnosis.of_step(ae, IMAGES, tf.ones(len(IMAGES)), 0, 0)
+  fault = diagnosis.of_step(ae, runs.batch(IMAGES), 0, 0)
   assert "encoder/layer_1/" in fault.text and "every layer's output is finite" in fault.text
 
 
@@ -229,8 +229,8 @@ def test_an_explosion_into_a_bounded_output_ends_with_a_warning_that_names_the_l
     output, tmp_path, caplog):
   # Every pixel goes to one end of the range and stays there, which is no infinite loss.
   wild = runs.experiment(model=ex.Model((tfae.Flatten(), tfae.Dense(5, activation="elu"),
-                                         tfae.Dense(2)), output_activation=output,
-                                        loss="sum_squared_error"),
+                                         tfae.Dense(2)), output_activation=output),
+                         task=tfae.Reconstruct("sum_squared_error"),
                          optimizer=tfae.SGD(1e3), epochs=3)
   training.train(wild, tmp_path, data=DATA)
   said = [r.getMessage() for r in caplog.records if r.name.startswith("tfae")]
@@ -241,9 +241,9 @@ def test_pixels_that_are_black_in_every_image_are_not_stuck_wrongly():
   ae = model(output_activation="sigmoid")
   ae.decoder.layers[-2].bias.assign(tf.fill(ae.decoder.layers[-2].bias.shape, -100.0))
   black = np.zeros((5, *IMAGES.shape[1:]), np.uint8)
-  assert diagnosis.stuck_units(ae, black)[-1].stuck == 0
+  assert diagnosis.stuck_units(ae, Split(black, None))[-1].stuck == 0
   white = np.full_like(black, 255)
-  found = diagnosis.stuck_units(ae, white)[-1]
+  found = diagnosis.stuck_units(ae, Split(white, None))[-1]
   assert found.stuck == found.units == black[0].size
 
 

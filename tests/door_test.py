@@ -250,7 +250,7 @@ fields = st.fixed_dictionaries({}, optional={
     "compute_dtype": of(st.sampled_from(["float32", "bfloat16"])),
     "checkpoints.seconds": of(floats), "checkpoints.keep": of(ints), "logging.steps": of(ints),
     "logging.evaluate_epochs": of(ints), "model.tied": of(bools),
-    "model.loss": of(st.sampled_from(["mean_squared_error", "sum_squared_error",
+    "task.loss": of(st.sampled_from(["mean_squared_error", "sum_squared_error",
                                       "binary_cross_entropy"])),
     "model.output_activation": activation, "model.subtract_mean": of(bools),
     "model.decoder_bias": of(bools)})

@@ -5,6 +5,7 @@ import pytest
 
 import tfae
 from tfae import evaluation
+from tfae.data.datasets import Split
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, 3, 2, 1), np.uint8)
 
@@ -30,7 +31,7 @@ def by_hand(ae, images):
 def test_means_over_all_images_are_numpys_whatever_the_chunk(chunk, mean):
   ae = model(mean=mean)
   x, output = by_hand(ae, IMAGES)
-  found = evaluation.Evaluator(ae, chunk)(IMAGES)
+  found = evaluation.Evaluator(ae, chunk)(Split(IMAGES, None))
   assert sorted(found) == ["loss", "squared_error"]
   np.testing.assert_allclose(found["loss"], np.mean((output - x) ** 2), rtol=1e-5)
   np.testing.assert_allclose(found["squared_error"], np.mean((output - x) ** 2), rtol=1e-5)
@@ -40,7 +41,7 @@ def test_the_loss_is_the_models_and_the_squared_error_that_of_pixels():
   ae = model("binary_cross_entropy")
   z, logits = by_hand(ae, IMAGES)
   pixels = 1 / (1 + np.exp(-logits))
-  found = evaluation.Evaluator(ae, 5)(IMAGES)
+  found = evaluation.Evaluator(ae, 5)(Split(IMAGES, None))
   np.testing.assert_allclose(
       found["loss"], np.mean(-z * np.log(pixels) - (1 - z) * np.log(1 - pixels)), rtol=1e-5)
   np.testing.assert_allclose(found["squared_error"], np.mean((pixels - z) ** 2), rtol=1e-5)

@@ -109,7 +109,7 @@ def test_a_section_that_is_not_one_is_refused(name, value):
     (("model", "decoder"), LAYERS, "tied=False"),
     (("model", "tied"), "yes", "model.tied='yes'"),
     (("model", "output_activation"), "sigmod", "Did you mean 'sigmoid'?"),
-    (("model", "loss"), "mse", "expected one of 'mean_squared_error'"),
+    (("task", "loss"), "mse", "expected one of 'mean_squared_error'"),
     (("placement", "encoder"), "", "placement.encoder=''"),
     (("placement", "data"), 0, "placement.data=0"),
     (("checkpoints", "seconds"), math.nan, "checkpoints.seconds=nan"),
@@ -131,9 +131,11 @@ def test_an_error_names_the_field_its_value_and_what_is_allowed(path, value, nam
 
 def test_combinations_that_contradict_each_other_are_refused():
   with pytest.raises(InputError, match="targets lie in"):
-    ex.Model(LAYERS, loss="binary_cross_entropy", subtract_mean=True)
+    ex.Experiment(model=ex.Model(LAYERS, subtract_mean=True),
+                  task=ex.Reconstruct("binary_cross_entropy"))
   with pytest.raises(InputError, match="applies the sigmoid itself"):
-    ex.Model(LAYERS, loss="binary_cross_entropy", output_activation="sigmoid")
+    ex.Experiment(model=ex.Model(LAYERS, output_activation="sigmoid"),
+                  task=ex.Reconstruct("binary_cross_entropy"))
   with pytest.raises(InputError, match="XLA compiles for one device"):
     ex.Experiment(jit_compile="on", placement=ex.Placement(encoder="/CPU:0", decoder="/CPU:1"))
   # The same device may hide behind 'auto': that is known where there are devices.
@@ -198,7 +200,7 @@ def test_only_what_changes_the_result_belongs_to_the_identity_of_a_run():
                        logging=ex.Logging(1, 2, False))
   assert ex.differences(ex.to_json(base), ex.to_json(free)) == []
   assert {field.name for field in dataclasses.fields(ex.Experiment)} - set(ex.FREE_FIELDS) == {
-      "data", "model", "optimizer", "seed", "batch_size", "compute_dtype"}
+      "data", "model", "task", "optimizer", "seed", "batch_size", "compute_dtype"}
   other = ex.Experiment(seed=1, batch_size=7, optimizer=tfae.Adam(0.5), data=ex.Data("mnist"),
                         model=ex.Model((tfae.Flatten(), tfae.Dense(9))), compute_dtype="bfloat16")
   differing = ex.differences(ex.to_json(base), ex.to_json(other))

@@ -13,36 +13,43 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
-    {"errors", "files", "machine"},
+    {"errors", "files", "machine", "images"},
     {"specs.data", "specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.model",
      "specs.optimizers", "specs.sections", "specs.systems"},
-    {"randomness", "ops", "initializers", "losses", "placement"},
+    {"randomness", "ops", "initializers", "losses", "placement", "gradients", "graph"},
     {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
     {"layers", "network", "optimizers", "checkpoint"},
-    {"models.autoencoder"},
+    {"models.model", "models.autoencoder", "models.classifier"},
+    {"tasks.task", "tasks.reconstruct", "tasks.classify"},
     {"experiment", "evaluation", "diagnosis", "loop", "metrics", "signals", "build", "workdir",
      "training", "reproduction", "results", "systems"},
-    {"graph", "saved_model", "publish", "exporting"},
-    {"bin.cli", "bin.train", "bin.evaluate", "bin.reproduce"},
+    {"saved_model", "publish", "exporting"},
+    {"bin.cli", "bin.train", "bin.evaluate",
+     "bin.reproduce"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
     "files": {"errors"},
+    "images": {"errors", "files"},
     "specs.mirror": {"specs.layers"},
-    "specs.model": {"specs.layers", "specs.losses", "specs.mirror"},
+    "specs.model": {"specs.layers"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
     "data.datasets": {"data.idx", "data.sources"},
     "network": {"layers"},
+    "models.autoencoder": {"models.model"},
+    "models.classifier": {"models.model"},
+    "tasks.reconstruct": {"tasks.task"},
+    "tasks.classify": {"tasks.task"},
     "build": {"workdir"},
     "diagnosis": {"evaluation"},
     "workdir": {"experiment"},
     "training": {"build", "diagnosis", "evaluation", "experiment", "loop", "metrics", "signals",
                  "workdir"},
-    "exporting": {"graph", "publish", "saved_model"},
     "metrics": {"workdir"},
     "reproduction": {"experiment", "signals", "workdir"},
     "results": {"reproduction"},
+    "exporting": {"publish", "saved_model"},
     "bin.reproduce": {"bin.cli"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
@@ -51,8 +58,9 @@ SAME_FLOOR = {
 ONLY = {
     "specs.": ("errors", "machine", "specs."),
     "data.": ("errors", "files", "machine", "randomness", "specs.data", "data."),
-    "models.": ("errors", "specs.", "randomness", "ops", "losses", "placement", "layers",
-                "network"),
+    "models.": ("errors", "specs.", "randomness", "ops", "losses", "placement", "gradients",
+                "graph", "layers", "network", "models."),
+    "tasks.": ("errors", "specs.", "models.", "tasks."),
     "graph": ("errors", "files"),
     "saved_model": ("errors", "files", "graph"),
     "publish": ("errors", "files"),
@@ -62,9 +70,9 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
 WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.layers",
                       "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-                      "specs.optimizers", "specs.sections", "specs.systems", "data.idx",
-                      "data.sources", "data.datasets", "experiment", "workdir", "publish",
-                      "reproduction", "results", "signals", "systems"]
+                      "specs.optimizers", "specs.sections", "specs.systems", "tasks.task",
+                      "data.idx", "data.sources", "data.datasets", "experiment", "workdir",
+                      "publish", "images", "reproduction", "results", "signals", "systems"]
 
 
 def module_of(path):

@@ -25,14 +25,15 @@ class Recorder(tf.Module):
 
   def __init__(self, batch_size, pixels):
     super().__init__()
-    self.encoder = self.decoder = types.SimpleNamespace(device="/device:CPU:0", layers=[])
+    self.device = "/device:CPU:0"
     with tf.device("/CPU:0"):
       self.seen = tf.Variable(tf.zeros(batch_size * (pixels + 1) + NOISE), name="seen")
     self.trainable = [self.seen]
 
-  def loss_and_gradients(self, images, weights, key):
-    batch = weights[:, None] * tf.reshape(tf.cast(images, tf.float32), [weights.shape[0], -1])
-    gradient = tf.concat([tf.reshape(batch, [-1]), weights, randomness.uniform([NOISE], key)], 0)
+  def loss_and_gradients(self, batch, key):
+    weights = batch.weights
+    seen = weights[:, None] * tf.reshape(tf.cast(batch.images, tf.float32), [weights.shape[0], -1])
+    gradient = tf.concat([tf.reshape(seen, [-1]), weights, randomness.uniform([NOISE], key)], 0)
     return tf.reduce_sum(weights), [gradient]
 
 
@@ -162,12 +163,13 @@ HALF = {"dtype": tf.bfloat16}
 ])
 def test_auto_compiles_where_it_is_faster_and_says_why(
     mode, encoder, decoder, data, expected, why):
-  model = types.SimpleNamespace(encoder=encoder, decoder=decoder)
+  model = types.SimpleNamespace(components={"encoder": encoder, "decoder": decoder})
   jit, reason = choose_jit(mode, model, data)
   assert jit is expected and why in reason
 
 
 def test_jit_on_with_two_devices_is_an_error_that_names_them():
-  model = types.SimpleNamespace(encoder=stack(CPU, DENSE), decoder=stack(CPU1, DENSE))
+  model = types.SimpleNamespace(components={"encoder": stack(CPU, DENSE),
+                                            "decoder": stack(CPU1, DENSE)})
   with pytest.raises(InputError, match="CPU:0', '/device:CPU:1'.*jit_compile='auto' or 'off'"):
     choose_jit("on", model, CPU)

@@ -1,17 +1,22 @@
 """Where ops run: read from the executed graph on logical CPUs, and from a graph with GPU names."""
 
+import pathlib
 import re
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
+import runs
 from tfae import errors, network, optimizers, placement, randomness
 from tfae.data.pipeline import Batches
 from tfae.models.autoencoder import Autoencoder
 from tfae.specs.layers import (Activation, Conv2D, Conv2DTranspose, Dense, Dropout, Flatten,
                                MaxPool, Upsample)
 from tfae.specs.optimizers import Adam
+from tfae.specs.sections import Placement
 
 SHAPE = (9, 7, 1)
 # Every kind of layer; its mirror has every kind too.
@@ -43,8 +48,7 @@ def executed_step():
   def step(number, key):
     with tf.device(batches.device):
       row = batches.indices(number, 1)[0]
-    images, weights = batches.gather(row)
-    loss, gradients = model.loss_and_gradients(images, weights, key)
+    loss, gradients = model.loss_and_gradients(batches.gather(row), key)
     return loss, updater.apply(gradients, number)
 
   key = randomness.stream(0, "training")
@@ -134,7 +138,7 @@ def test_gpu_names_reach_every_forward_and_gradient_op(loss):
     inputs = [tf.compat.v1.placeholder(dtype, shape) for dtype, shape in (
         (tf.uint8, (None, *SHAPE)), (tf.float32, (None,)), (tf.int64, (2,)))]
     before = len(graph.get_operations())
-    _, gradients = model.loss_and_gradients(*inputs)
+    _, gradients = model.loss_and_gradients(runs.batch(*inputs[:2]), inputs[2])
   where = {"encoder": "/device:GPU:0", "decoder": "/device:GPU:1"}
   seen = {"encoder": set(), "decoder": set()}
   for op in graph.get_operations()[before:]:
@@ -157,9 +161,10 @@ def test_encoding_and_decoding_carry_their_devices_too():
   with tf.Graph().as_default() as graph:
     model = model_on("/GPU:0", "/GPU:1")
     images = tf.compat.v1.placeholder(tf.uint8, (None, *SHAPE))
+    batch = runs.batch(images, tf.ones(2))
     before = len(graph.get_operations())
     outputs = [model.encode(images), model.reconstruct(images), model.score(images),
-               *model.metrics(images).values()]
+               *model.metrics(batch).values()]
     devices = {op.device for op in graph.get_operations()[before:] if op.type != "ReadVariableOp"}
   assert [t.device[-5:] for t in outputs] == ["GPU:0", *["GPU:1"] * 4]
   assert devices <= {"/device:GPU:0", "/device:GPU:1"}
@@ -199,12 +204,12 @@ def test_a_graph_may_be_for_another_machine_but_not_with_a_malformed_name():
 
 
 def test_devices_are_resolved_together_and_errors_name_the_field():
-  devices = placement.Devices.resolve("/CPU:1", "auto", "CPU:3")
-  assert (devices.encoder, devices.decoder, devices.data) == (
+  devices = placement.resolve(Placement("/CPU:1", "auto", "CPU:3"))
+  assert (devices["encoder"], devices["decoder"], devices["data"]) == (
       "/device:CPU:1", "/device:CPU:0", "/device:CPU:3")
-  for field in ("encoder", "decoder", "data"):
+  for field in ("encoder", "decoder", "data", "latent", "head"):
     with pytest.raises(errors.InputError, match=f"^placement.{field}='/GPU:1': no such device"):
-      placement.Devices.resolve(**{field: "/GPU:1"})
+      placement.resolve(Placement(**{field: "/GPU:1"}))
 
 
 def test_short_names_are_those_that_a_user_writes():

@@ -21,9 +21,10 @@ from tfae.specs.systems import Figure, Run, System, configs_folder
 # Does what tfae-train does in a run's folder, in no time. `ways` in the folder of all runs says
 # how each seed ends; it writes to `started` what it was given.
 TRAINER = """
-import json, pathlib, runpy, signal, sys, time, types
+import json, pathlib, runpy, signal, sys, time
 import numpy as np
 from tfae import experiment, workdir
+from tfae.data import datasets
 flags = dict(flag[2:].split("=", 1) for flag in sys.argv[1:])
 folder = pathlib.Path(flags["workdir"])
 root = folder.parents[2]
@@ -33,9 +34,8 @@ config = runpy.run_path(flags["config"])["get_config"]()
 seed = int(flags["config.seed"])
 way = json.loads((root / "ways").read_text()).get(folder.parent.name + str(seed), "complete")
 config.update({"epochs": int(flags["config.epochs"]), "seed": seed})
-split = types.SimpleNamespace(images=np.zeros([3, 8, 8, 1], np.uint8))
-data = types.SimpleNamespace(name="digits", sha256="0" * 64, max_value=16, train=split,
-                             validation=None, test=split)
+split = datasets.Split(np.zeros([3, 8, 8, 1], np.uint8), None)
+data = datasets.Dataset("digits", split, None, split, 16)
 folder.mkdir(parents=True, exist_ok=True)
 if way == "early":
   sys.exit("error: no space is left")
@@ -196,7 +196,8 @@ def when_waiting(root, then):
     while not path.exists() or path.read_text().count("\n") < 2:
       time.sleep(0.02)
     then()
-  thread = threading.Thread(target=watch)
+  # A daemon: a trainer that never begins is a failure of the test, not a wait for ever.
+  thread = threading.Thread(target=watch, daemon=True)
   thread.start()
   return thread
 
@@ -205,7 +206,7 @@ def test_ctrl_c_reaches_the_run_once_and_the_next_time_it_goes_on(root, capfd):
   table = make(FIRST)
   thread = when_waiting(root, lambda: os.kill(os.getpid(), signal.SIGINT))
   end, found, started = reproduce(root, table, ways={"quickstart0": "wait"})
-  thread.join()
+  thread.join(30)
   assert end == signal.SIGINT and len(started) == 1
   assert [s.text for s in found.values()] == ["at epoch 1 of 4", "not run"]
   assert "stopped; it goes on next time" in capfd.readouterr().out

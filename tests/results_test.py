@@ -2,11 +2,12 @@
 
 import json
 import pathlib
-import types
+import sys
 
-import numpy as np
 import pytest
 
+sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
+import runs as small
 from tfae import experiment as experiments
 from tfae import reproduction, results
 from tfae import workdir as workdirs
@@ -44,10 +45,7 @@ def put(root, name, seed, *, record=(), test=True, epochs=None, **values):
   experiment = job.experiment(root, runs)
   folder = job.folder(root)
   folder.mkdir(parents=True)
-  split = types.SimpleNamespace(images=np.zeros([3, 8, 8, 1], np.uint8))
-  data = types.SimpleNamespace(name="digits", sha256="0" * 64, max_value=16, train=split,
-                               validation=None, test=split)
-  workdirs.write_config(folder, "experiment", experiments.to_json(experiment), data)
+  workdirs.write_config(folder, "experiment", experiments.to_json(experiment), small.dataset())
   lines = [{"kind": "epoch", "step": e, "epoch": e, "loss": 1.0}
            for e in range(1, (epochs or experiment.epochs) + 1)]
   if test:

@@ -15,6 +15,7 @@ import tfae
 from tfae import experiment as experiments
 from tfae import loop
 from tfae.data.datasets import Dataset, Split
+from tfae.data.pipeline import Batch
 
 ROOT = pathlib.Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
@@ -115,6 +116,12 @@ def stops(*steps, before=None, after=None):
     yield
   finally:
     loop.Loop.run = original
+
+
+def batch(images, weights=None):
+  """A batch of images without labels, all of them examples by default."""
+  images = tf.convert_to_tensor(images)
+  return Batch(images, images, None, tf.ones(images.shape[0]) if weights is None else weights)
 
 
 def replace(experiment_, **fields):

@@ -64,8 +64,8 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_images(tmp_path):
     codes = np.tanh(x @ kernel(1)) @ kernel(2)  # biases are zero at first
     return np.mean((np.tanh(codes @ kernel(2).T) @ kernel(1).T - x) ** 2)
   log = runs.lines(tmp_path)
-  expected = {"epoch": loss(DATA.train.images), "validation": loss(DATA.validation.images),
-              "test": loss(DATA.test.images)}
+  expected = {"epoch": loss(DATA.train.images), "validation": loss(DATA.validation),
+              "test": loss(DATA.test)}
   for line in log:
     if line["kind"] in expected:
       assert line["loss"] == pytest.approx(expected[line["kind"]], rel=1e-5), line
@@ -137,7 +137,7 @@ def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss_and_stays(tmp
   assert value("best_step") == best and value("best_loss") == validation[best]
   model, *_, step = build.load_model(tmp_path, "best")
   assert step == best
-  found = training.Evaluator(model)(DATA.validation.images)
+  found = training.Evaluator(model)(DATA.validation)
   assert found["loss"] == pytest.approx(validation[best], rel=1e-6)
 
 
@@ -222,7 +222,7 @@ def test_after_a_nan_the_newest_checkpoint_is_the_last_good_one(tmp_path):
 def test_weights_that_overflow_are_never_saved(tmp_path):
   # The gradient is finite, its product with the rate is not.
   wild = runs.experiment(optimizer=tfae.SGD(3e38), checkpoints=ex.Checkpoints(0.0),
-                         model=ex.Model(LAYERS, loss="sum_squared_error"))
+                         model=ex.Model(LAYERS), task=tfae.Reconstruct("sum_squared_error"))
   with pytest.raises(tfae.NotFiniteError, match="^step 1: decoder/layer_0/bias is not finite"):
     training.train(wild, tmp_path, data=DATA)
   assert checkpoint.steps(tmp_path / "checkpoints") == [0]
@@ -290,7 +290,7 @@ def test_fit_trains_a_model_that_was_built_by_hand_and_writes_nothing(tmp_path, 
   model = build_model()
   result = tfae.fit(model, DATA, tfae.Adam(1e-2), epochs=2, batch_size=4, seed=3)
   assert (result.step, result.traces) == (12, 1)
-  assert result.metrics["test"] == training.Evaluator(model)(DATA.test.images)
+  assert result.metrics["test"] == training.Evaluator(model)(DATA.test)
   assert not list(tmp_path.iterdir())
 
 

@@ -140,13 +140,14 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 def test_every_field_of_the_identity_that_differs_is_listed(run):
   other = runs.experiment(
       seed=4, batch_size=5, compute_dtype="bfloat16", optimizer=tfae.SGD(0.5),
-      model=ex.Model((tfae.Flatten(), tfae.Dense(5)), loss="sum_squared_error"))
+      model=ex.Model((tfae.Flatten(), tfae.Dense(5))),
+      task=tfae.Reconstruct("sum_squared_error"))
   before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
   with pytest.raises(InputError) as error:
     training.train(other, run, data=runs.dataset(seed=1))
   for text in ("seed: 3 -> 4", "batch_size: 4 -> 5", "compute_dtype: 'float32' -> 'bfloat16'",
                "optimizer.name: 'adam' -> 'sgd'", "optimizer.learning_rate: 0.01 -> 0.5",
-               "model.encoder: ", "model.loss: ", "data: sha256 "):
+               "model.encoder: ", "task.loss: ", "data: sha256 "):
     assert text in str(error.value), text
   assert "Use another workdir" in str(error.value)
   assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before

@@ -19,6 +19,9 @@ _HOMES = {
     "tfae.data.datasets": ("load", "Dataset", "Split"),
     "tfae.network": ("Stack", "mirror"),
     "tfae.models.autoencoder": ("Autoencoder",),
+    "tfae.models.classifier": ("Classifier",),
+    "tfae.tasks.reconstruct": ("Reconstruct",),
+    "tfae.tasks.classify": ("Classify",),
     "tfae.training": ("fit", "train", "Result", "NotFiniteError"),
     "tfae.exporting": ("export",),
 }

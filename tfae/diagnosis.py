@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfae import randomness
-from tfae.evaluation import chunk_size
+from tfae.evaluation import chunk_size, chunks
 from tfae.specs import layers as specs
 
 _LISTED = 5  # images named in a message
@@ -46,15 +46,15 @@ def of_images(images, rows, split):
                f"{', '.join(map(str, sorted(bad)[:_LISTED]))}{more} (counted from 0)", True)
 
 
-def of_evaluation(model, images, split):
-  """Returns the first Fault of an evaluation of `images`, all of `split`, that was not finite.
+def of_evaluation(model, split, name):
+  """Returns the first Fault of an evaluation of `split`, called `name`, that was not finite.
 
   Looked for in the pixels, then in the weights as they are, then in each layer's output.
   """
-  fault = of_images(images, range(len(images)), split) or of_variables(model)
-  chunk = chunk_size(model)
-  for start in range(0, len(images), chunk):
-    fault = fault or of_forward_pass(model, images[start:start + chunk])
+  fault = of_images(split.images, range(len(split)), name) or of_variables(model)
+  if not fault:
+    found = (of_forward_pass(model, batch) for batch in chunks(split, chunk_size(model)))
+    fault = next(filter(None, found), None)
   return fault or Fault(_LOSS_ALONE)
 
 
@@ -66,27 +66,27 @@ def of_variables(model):
   return None
 
 
-def of_forward_pass(model, images, key=None):
-  """Returns the Fault of the first layer whose output for `images` is not finite, or None.
+def of_forward_pass(model, batch, key=None):
+  """Returns the Fault of the first layer whose output for a batch is not finite, or None.
 
   Args:
-    model: a `tfae.Autoencoder`.
-    images: `[batch, ...]` in the dataset's units.
+    model: a `tfae.models.model.Model`.
+    batch: a `tfae.data.pipeline.Batch`.
     key: of the step, as `loss_and_gradients` takes it; None: no dropout.
   """
-  for layer, output in _outputs(model, images, key):
+  for layer, output in model.outputs(batch, key):
     if not _finite(output):
       return Fault(f"the first output that is not finite is that of {layer.path} "
                    f"({type(layer.spec).__name__})")
   return None
 
 
-def of_step(model, images, weights, seed, number):
+def of_step(model, batch, seed, number):
   """Returns the first Fault of training step `number`, taken with the weights as they are.
 
   Args:
-    model: a `tfae.Autoencoder`, as it was before the step.
-    images, weights: the batch, as `Batches.gather` returns them.
+    model: a `tfae.models.model.Model`, as it was before the step.
+    batch: the `tfae.data.pipeline.Batch`.
     seed: of the run.
     number: of the step, counted from 0.
 
@@ -96,10 +96,10 @@ def of_step(model, images, weights, seed, number):
     largest gradient. A kernel that the decoder shares counts as the encoder's.
   """
   key = randomness.fold_in(randomness.stream(seed, "training"), number)  # as `tfae.loop.Loop`
-  fault = of_forward_pass(model, images, key)
+  fault = of_forward_pass(model, batch, key)
   if fault:
     return fault
-  loss, gradients = model.loss_and_gradients(images, weights, key)
+  loss, gradients = model.loss_and_gradients(batch, key)
   if not _finite(loss):
     return Fault(_LOSS_ALONE)
   for variable, gradient in reversed(list(zip(model.trainable, gradients))):
@@ -120,7 +120,7 @@ class Stuck(typing.NamedTuple):
   units: int
 
 
-def stuck_units(model, images):
+def stuck_units(model, split):
   """Returns a `Stuck` for every layer that ends in relu, sigmoid or tanh, in forward order.
 
   A relu unit is stuck (dead) if it is 0 at every position for every image; a sigmoid or tanh unit
@@ -130,20 +130,19 @@ def stuck_units(model, images):
   mean target is more than .1 away from where it stays.
 
   Args:
-    model: a `tfae.Autoencoder`.
-    images: `[n, ...]` in the dataset's units, n >= 1.
+    model: a `tfae.models.model.Model`.
+    split: a `tfae.data.datasets.Split`.
   """
-  chunk, last = chunk_size(model), _last(model)
+  last = _last(model)
   low, high, positive, total = {}, {}, False, 0.0
-  for start in range(0, len(images), chunk):
-    part = images[start:start + chunk]
-    for layer, output in _outputs(model, part):
+  for batch in chunks(split, chunk_size(model)):
+    for layer, output in model.outputs(batch):
       if _function(layer) in _ENDS:
-        units = (len(part), -1) if _makes_pixels(layer, last) else (-1, output.shape[-1])
+        units = (len(batch.images), -1) if _makes_pixels(layer, last) else (-1, output.shape[-1])
         values = output.numpy().astype(np.float32).reshape(units)
         low[layer] = np.minimum(low.get(layer, np.inf), values.min(axis=0))
         high[layer] = np.maximum(high.get(layer, -np.inf), values.max(axis=0))
-    target = _normalised(model, part).numpy().reshape(len(part), -1)
+    target = model.normalised(batch.images).numpy().reshape(len(batch.images), -1)
     positive = positive | (target > 0).any(axis=0)
     total = total + target.sum(axis=0)
   result = []
@@ -153,7 +152,7 @@ def stuck_units(model, images):
     stuck = (high[layer] <= bottom + _LIMIT * (function != "relu")) | (low[layer] >= top - _LIMIT)
     if _makes_pixels(layer, last):
       stuck &= np.abs(np.where(low[layer] >= top - _LIMIT, top, bottom)
-                      - total / len(images)) > _APART
+                      - total / len(split)) > _APART
     elif layer is last:
       stuck = stuck[positive.reshape(-1, len(stuck)).any(axis=0)]
     if len(stuck):
@@ -161,16 +160,17 @@ def stuck_units(model, images):
   return result
 
 
-def warn_of_stuck_units(model, images, split):
-  """Logs a warning for each layer most of whose units are stuck for all `images` of `split`."""
-  for found in stuck_units(model, images):
+def warn_of_stuck_units(model, split, name):
+  """Logs a warning for each layer most of whose units are stuck for all of `split`, called `name`.
+  """
+  for found in stuck_units(model, split):
     share = found.stuck / found.units
     if share <= _MOST:
       continue
     state = "are zero" if found.function == "relu" else "are at one end of their range"
     _LOG.warning("%s: %d of %d %s units (%.0f%%) %s for every %s image and learn nothing more. A "
                  "lower learning rate, another initializer or %s may help.", found.path,
-                 found.stuck, found.units, found.function, 100 * share, state, split,
+                 found.stuck, found.units, found.function, 100 * share, state, name,
                  "leaky_relu" if found.function == "relu" else "elu")
 
 
@@ -198,24 +198,6 @@ def _finite(x):
   return bool(tf.reduce_all(tf.math.is_finite(x)))
 
 
-def _normalised(model, images):
-  # What the encoder sees and the decoder is to give back: see `tfae.Autoencoder`.
-  dtype = tf.float64 if model.encoder.compute_dtype == tf.float64 else tf.float32
-  x = tf.cast(images, dtype) * tf.constant(model.scale, dtype)
-  return x if model.mean is None else x - model.mean
-
-
-def _outputs(model, images, key=None):
-  """Yields (layer, its output) in the order of the forward pass."""
-  x = _normalised(model, images)
-  for number, stack in enumerate((model.encoder, model.decoder)):
-    stack_key = None if key is None else randomness.fold_in(key, number)
-    x = tf.cast(x, stack.compute_dtype)
-    for index, layer in enumerate(stack.layers):
-      x = stack.layer_output(index, x, stack_key)
-      yield layer, x
-
-
 def _makes_pixels(layer, last):
   return layer is last and _function(layer) != "relu"
 
@@ -226,8 +208,11 @@ def _function(layer):
 
 
 def _last(model):
-  """Returns the layer whose values are the reconstruction, reshaped or not."""
-  for layer in reversed(model.decoder.layers):
+  """Returns the layer whose values are the reconstruction, reshaped or not; None if none is."""
+  if not model.makes_images:
+    return None
+  *_, stack = model.components.values()
+  for layer in reversed(stack.layers):
     if not isinstance(layer.spec, (specs.Flatten, specs.Reshape)):
       return layer
   return None

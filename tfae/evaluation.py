@@ -5,6 +5,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from tfae import randomness
+from tfae.data.pipeline import Batch
 
 _MOST_IMAGES = 1000
 _MOST_VALUES = 2**26  # in one layer's output: 256 MiB of float32
@@ -12,36 +14,56 @@ _MOST_VALUES = 2**26  # in one layer's output: 256 MiB of float32
 
 def chunk_size(model):
   """Returns how many images are on the device at a time: at most 1,000, fewer for large layers."""
-  largest = max(math.prod(shape) for stack in (model.encoder, model.decoder)
+  largest = max(math.prod(shape) for stack in model.components.values()
                 for shape in stack.shapes)
   return max(1, min(_MOST_IMAGES, _MOST_VALUES // largest))
 
 
-class Evaluator:
-  """Means of a model's metrics over all images of a split."""
+def chunks(split, size):
+  """Yields a `Batch` of at most `size` examples after the other, all of a split."""
+  for start in range(0, len(split), size):
+    images = tf.constant(split.images[start:start + size])
+    labels = (None if split.labels is None
+              else tf.constant(split.labels[start:start + size], tf.int32))
+    yield Batch(images, images, labels, tf.ones(len(images)))
 
-  def __init__(self, model, chunk=None):
-    """Takes a `tfae.Autoencoder`; `chunk` images are on the device at a time, None: what fits."""
+
+class Evaluator:
+  """Means of a model's metrics over all examples of a split."""
+
+  def __init__(self, model, chunk=None, seed=0):
+    """Takes a `tfae.models.model.Model`.
+
+    Args:
+      model: the model, with the weights that it has when the evaluator is called.
+      chunk: how many images are on the device at a time; None: what fits.
+      seed: of the noise, where the metrics draw some: it is the same in every evaluation.
+    """
     self._chunk = chunk or chunk_size(model)
-    self._metrics = tf.function(lambda images: model.metrics(images), autograph=False)
+    key = randomness.stream(seed, "evaluation")
+    self._metrics = tf.function(
+        lambda batch, number: model.metrics(batch, randomness.fold_in(key, number)),
+        autograph=False)
     self._traced = {}
 
-  def __call__(self, images):
-    """Returns {metric: mean over images}; `images` `[n, ...]` in the dataset's units, n >= 1."""
-    metrics = self._traced_for(tf.TensorSpec([None, *images.shape[1:]], images.dtype))
+  def __call__(self, split):
+    """Returns {metric: mean over the examples} of a `tfae.data.datasets.Split`."""
     sums = {}
-    for start in range(0, len(images), self._chunk):
-      values = metrics(tf.constant(images[start:start + self._chunk]))
+    for number, batch in enumerate(chunks(split, self._chunk)):
+      values = self._traced_for(batch)(batch, tf.constant(number))
       for name, value in values.items():
         sums[name] = sums.get(name, 0.0) + float(np.sum(value.numpy(), dtype=np.float64))
-    return {name: total / len(images) for name, total in sums.items()}
+    return {name: total / len(split) for name, total in sums.items()}
 
-  def _traced_for(self, spec):
+  def _traced_for(self, batch):
     # By hand: TensorFlow takes the first call of each of several evaluators for retracing, and
     # warns of it.
-    if spec not in self._traced:
-      self._traced[spec] = self._metrics.get_concrete_function(spec)
-    return self._traced[spec]
+    specs = Batch(*(None if x is None else tf.TensorSpec([None, *x.shape[1:]], x.dtype)
+                    for x in batch))
+    if specs not in self._traced:
+      self._traced[specs] = self._metrics.get_concrete_function(
+          specs, tf.TensorSpec([], tf.int32))
+    return self._traced[specs]
 
 
 def pca_squared_error(train, test, components, max_value):

@@ -14,12 +14,16 @@ from tfae.specs.data import Data
 from tfae.specs.model import Model
 from tfae.specs.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 from tfae.specs.sections import Checkpoints, Logging, Placement
+from tfae.tasks import tasks
+from tfae.tasks.reconstruct import Reconstruct
+from tfae.tasks.task import Task
 
 COMPUTE_DTYPES = ("float32", "bfloat16")
 JIT_MODES = ("auto", "on", "off")
 
+TASKS = tasks()
 _EXAMPLES = {Data: "Data('mnist')", Model: "Model((tfae.Flatten(), tfae.Dense(8)))",
-             Optimizer: "tfae.Adam(1e-3)", Placement: "Placement('/GPU:0')",
+             Task: "Reconstruct()", Optimizer: "tfae.Adam(1e-3)", Placement: "Placement('/GPU:0')",
              Checkpoints: "Checkpoints(seconds=60.0)", Logging: "Logging(steps=50)"}
 
 
@@ -36,6 +40,7 @@ class Experiment:
   data: Data = Data()
   model: Model = dataclasses.field(default_factory=lambda: Model((layer_specs.Flatten(),
                                                                   layer_specs.Dense(8))))
+  task: Task = Reconstruct()
   optimizer: Optimizer = Adam()
   placement: Placement = Placement()
   checkpoints: Checkpoints = Checkpoints()
@@ -62,6 +67,7 @@ class Experiment:
                steps_per_loop=check_int("steps_per_loop", self.steps_per_loop, 1, 100_000))
     check_choice("jit_compile", self.jit_compile, JIT_MODES)
     check_choice("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
+    self.task.check(self.model)
     # 'auto' may turn out to be the same device: `tfae.loop.choose_jit` decides that.
     distinct = {name for name in dataclasses.astuple(self.placement) if name != "auto"}
     if self.jit_compile == "on" and len(distinct) > 1:
@@ -85,18 +91,27 @@ def load_data(experiment, data_dir=None):
 def check_fit(experiment, data):
   """Raises InputError if a run of `experiment` on `data` is impossible on this machine.
 
-  That is a batch larger than the training set, stacks that can't take the images, or that need
-  more memory than there is.
+  That is a batch larger than the training set, images without the labels that the task needs,
+  stacks that can't take the images, or that need more memory than there is.
   """
   check_int("batch_size", experiment.batch_size, 1, len(data.train))
-  stacks = experiment.model.check_shapes(data.train.images.shape[1:])
-  optimizer, where = experiment.optimizer, experiment.placement
+  task, where, optimizer = experiment.task, experiment.placement, experiment.optimizer
+  if task.LABELS and not data.classes:
+    raise InputError(f"task.name={task.name()!r}: needs labels, the data {data.name!r} have none. "
+                     "Use data with labels, or task.name='reconstruct'.")
+  plans = task.plans(experiment.model, data.train.images.shape[1:], data.classes)
+  used = {plan.place for plan in plans.values()} | {"data"}
+  for field in dataclasses.fields(Placement):
+    if field.name not in used and getattr(where, field.name) != field.default:
+      raise InputError(f"placement.{field.name}={getattr(where, field.name)!r}: there is no such "
+                       f"component in task.name={task.name()!r}; there are "
+                       f"{', '.join(sorted(used))}.")
   slots = bool(optimizer.momentum) if isinstance(optimizer, SGD) else 2
   weights, values = 0, [0]
-  for (layers, shapes, shared), device in zip(stacks, (where.encoder, where.decoder)):
-    if memory.on_host(device):
-      weights += memory.weight_bytes(layers, shapes, shared)
-      values.append(memory.value_bytes(shapes, experiment.batch_size,
+  for plan in plans.values():
+    if memory.on_host(getattr(where, plan.place)):
+      weights += memory.weight_bytes(plan.layers, plan.shapes, plan.shared)
+      values.append(memory.value_bytes(plan.shapes, experiment.batch_size,
                                        2 if experiment.compute_dtype == "bfloat16" else 4))
   memory.check(weights * (1 + slots) + max(values),
                f"model with batch_size={experiment.batch_size}:",
@@ -108,17 +123,23 @@ FREE_FIELDS = ("epochs", "steps", "steps_per_loop", "jit_compile", "placement", 
                "logging")
 
 
+# Sections whose field `name` says which class they are, of which there are many.
+_NAMED = {"task": (TASKS, Reconstruct.name()), "optimizer": (OPTIMIZERS, "adam")}
+
+
 def default_config():
   """Returns a ConfigDict with every field and its default, for a config file to fill in.
 
-  The fields of `optimizer` that stay None take the defaults of the optimizer that is named.
+  The fields of `task` and `optimizer` that stay None take the defaults of what is named there.
   """
-  config = ml_collections.ConfigDict(_fields(Experiment(), leave=("optimizer",)))
-  config.optimizer = ml_collections.ConfigDict({"name": "adam"})
-  for optimizer in OPTIMIZERS.values():
-    for name, kind in typing.get_type_hints(optimizer).items():
-      if name not in config.optimizer:
-        config.optimizer[name] = config_dict.placeholder(kind)
+  config = ml_collections.ConfigDict(_fields(Experiment(), leave=tuple(_NAMED)))
+  for section, (table, default) in _NAMED.items():
+    config[section] = ml_collections.ConfigDict({"name": default})
+    for kind in table.values():
+      types = typing.get_type_hints(kind)
+      for field in dataclasses.fields(kind):
+        if field.name not in config[section]:
+          config[section][field.name] = config_dict.placeholder(types[field.name])
   config.model.encoder = ()
   return config.lock()
 
@@ -154,7 +175,7 @@ def from_config(config):
       section = values[field.name]
       if not isinstance(section, dict):
         raise InputError(f"config.{field.name}={shown(section)}: expected a section of fields.")
-      values[field.name] = (_optimizer(section) if kind is Optimizer else kind(**_known(
+      values[field.name] = (_named(field.name, section) if field.name in _NAMED else kind(**_known(
           f"config.{field.name}", section, [f.name for f in dataclasses.fields(kind)])))
   return Experiment(**values)
 
@@ -166,25 +187,27 @@ def _known(where, values, names):
   return values
 
 
-def _optimizer(section):
+def _named(where, section):
+  table, _ = _NAMED[where]
   section = {name: value for name, value in section.items() if value is not None}
-  name = check_choice("optimizer.name", section.pop("name", None), tuple(OPTIMIZERS))
-  known = {field.name for field in dataclasses.fields(OPTIMIZERS[name])}
+  name = check_choice(f"{where}.name", section.pop("name", None), tuple(table))
+  known = {field.name for field in dataclasses.fields(table[name])}
   for field in section:
     if field not in known:
-      raise InputError(f"optimizer.{field}={shown(section[field])}: {name} has no such field; it "
-                       f"has {', '.join(sorted(known))}.")
-  if "learning_rate" not in section and name == "sgd":
+      raise InputError(f"{where}.{field}={shown(section[field])}: {name} has no such field; it "
+                       f"has {', '.join(sorted(known)) or 'none'}.")
+  if name == "sgd" and "learning_rate" not in section:
     raise InputError("optimizer.learning_rate: sgd has no default. Set one, such as 0.01.")
-  return OPTIMIZERS[name](**section)
+  return table[name](**section)
 
 
 def to_json(experiment):
   """Returns the experiment as JSON-ready values; `from_json` undoes it."""
   def plain(value):
-    if isinstance(value, Optimizer):
-      name = next(name for name, kind in OPTIMIZERS.items() if kind is type(value))
-      return {"name": name, **dataclasses.asdict(value)}
+    for table, _ in _NAMED.values():
+      for name, kind in table.items():
+        if kind is type(value):
+          return {"name": name, **dataclasses.asdict(value)}
     if isinstance(value, (Data, Model, Placement, Checkpoints, Logging, Experiment)):
       return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return layer_specs.to_json(value)
@@ -194,6 +217,8 @@ def to_json(experiment):
 def from_json(values):
   """Returns the Experiment that `to_json` wrote; raises InputError for one it did not."""
   model = {name: layer_specs.from_json(value) for name, value in values["model"].items()}
+  if "task" not in values:  # a run of tfae before there were tasks
+    values = {**values, "task": {"name": "reconstruct", "loss": model.pop("loss")}}
   return from_config({**values, "model": model})
 
 

@@ -22,13 +22,13 @@ def choose_jit(mode, model, data_device):
   Raises:
     InputError: 'on' with more than one device.
   """
-  devices = {model.encoder.device, model.decoder.device, data_device}
+  stacks = list(model.components.values())
+  devices = {*(stack.device for stack in stacks), data_device}
   if mode == "on" and len(devices) > 1:
     raise InputError(f"jit_compile='on': XLA compiles for one device, the placement has "
                      f"{sorted(devices)}. Use one device, or jit_compile='auto' or 'off'.")
   if mode != "auto":
     return mode == "on", "as asked for"
-  stacks = model.encoder, model.decoder
   if len(devices) > 1:
     return False, "the components are on different devices"
   if "CPU" in data_device:
@@ -52,7 +52,7 @@ class Loop(tf.Module):
     """Prepares the graph; nothing is traced before the first `run`.
 
     Args:
-      model: has `loss_and_gradients(images, weights, key)`, see `tfae.Autoencoder`.
+      model: a `tfae.models.model.Model`.
       batches: a `tfae.data.pipeline.Batches`.
       updater: a `tfae.optimizers.Updater` over `model.trainable`.
       seed: int, of the randomness of training.
@@ -63,19 +63,18 @@ class Loop(tf.Module):
     self.traces = 0
     self.steps_per_loop = steps_per_loop
     key = randomness.stream(seed, "training")
-    with tf.device(model.decoder.device):
+    with tf.device(model.device):
       self.totals = tf.Variable(tf.zeros(len(TOTALS), tf.float64), trainable=False, name="totals")
       self.last = tf.Variable(tf.zeros(len(LAST), tf.float64), trainable=False, name="last")
 
     def step(number, indices, totals):
-      images, weights = batches.gather(indices)
-      loss, gradients = model.loss_and_gradients(images, weights,
-                                                 randomness.fold_in(key, number))
+      batch = batches.gather(indices)
+      loss, gradients = model.loss_and_gradients(batch, randomness.fold_in(key, number))
       norm = updater.apply(gradients, number)
-      with tf.device(model.decoder.device):
+      with tf.device(model.device):
         loss, norm, rate = (tf.cast(x, tf.float64)
                             for x in (loss, norm, updater.learning_rate(number)))
-        examples = tf.reduce_sum(tf.cast(weights, tf.float64))
+        examples = tf.reduce_sum(tf.cast(batch.weights, tf.float64))
         last = tf.stack([loss, norm, rate])
         return totals + tf.stack([loss * examples, examples] * 2), last
 

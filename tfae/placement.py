@@ -49,18 +49,14 @@ def short(device):
   return "/" + device.split("/device:")[-1] if device else ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Devices:
-  """Full device names of the components of one run."""
-  encoder: str
-  decoder: str
-  data: str
+def resolve(places):
+  """Returns {place: full device name}; raises InputError for a device that does not exist.
 
-  @classmethod
-  def resolve(cls, encoder="auto", decoder="auto", data="auto"):
-    """Returns the devices that are meant; raises InputError for one that does not exist."""
-    return cls(canonical(encoder, "placement.encoder"), canonical(decoder, "placement.decoder"),
-               canonical(data, "placement.data"))
+  Args:
+    places: a `tfae.specs.sections.Placement`.
+  """
+  return {name: canonical(device, f"placement.{name}")
+          for name, device in dataclasses.asdict(places).items()}
 
 
 def configure(memory_growth=True, intra_op_threads=0, inter_op_threads=0):

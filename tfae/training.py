@@ -23,7 +23,6 @@ from tfae.experiment import Experiment, load_data
 from tfae.loop import LAST, Loop, choose_jit
 from tfae.optimizers import Updater
 from tfae.signals import Signals
-from tfae.specs.layers import to_json
 
 LONGEST_LOOP_SECONDS = 5.0  # a signal waits for the running loop
 LONGEST_REPLAY_SECONDS = 60.0  # on the way back to a step that was not finite
@@ -81,7 +80,7 @@ class Run:
 
     Args:
       experiment: an `Experiment`; its fields data, model and placement are not looked at.
-      model: a `tfae.Autoencoder`.
+      model: a `tfae.models.model.Model`, such as a `tfae.Autoencoder`.
       data: a `tfae.data.datasets.Dataset`.
       data_device: full device name.
       workdir: folder for checkpoints and log, or None: nothing is written.
@@ -89,19 +88,19 @@ class Run:
     if not isinstance(data, Dataset) or data.test is None:
       raise InputError(f"data={type(data).__name__}: expected what tfae.load(...) returns, or a "
                        "tfae.Dataset of tfae.Splits, with train and test.")
-    if tuple(data.train.images.shape[1:]) != model.encoder.input_shape:
+    if tuple(data.train.images.shape[1:]) != model.input_shape:
       raise InputError(f"data: images have shape {tuple(data.train.images.shape[1:])}, the model "
-                       f"takes {model.encoder.input_shape}.")
+                       f"takes {model.input_shape}.")
     self._experiment, self._data, self._workdir = experiment, data, workdir
     self.model = model
-    self.batches = Batches(data.train.images, experiment.batch_size, seed=experiment.seed,
-                           device=data_device)
+    self.batches = Batches(data.train.images, experiment.batch_size, labels=data.train.labels,
+                           seed=experiment.seed, device=data_device)
     self.total_steps = experiment.steps or experiment.epochs * self.batches.steps_per_epoch
     self.updater = Updater(experiment.optimizer, model.trainable, self.total_steps)
     self.jit, self.jit_reason = choose_jit(experiment.jit_compile, model, data_device)
     self.loop = Loop(model, self.batches, self.updater, seed=experiment.seed, jit=self.jit,
                      steps_per_loop=min(experiment.steps_per_loop, self.batches.steps_per_epoch))
-    self._evaluate = Evaluator(model)
+    self._evaluate = Evaluator(model, seed=experiment.seed)
     self._standing = _Standing(self.loop)
     # Of this process: (step, loss), (epoch, mean loss), mean loss.
     self._first_loss = self._worst_epoch = self._last_epoch_loss = None
@@ -230,7 +229,7 @@ class Run:
       return fault
     if not self._checkpoints or not self._replay(number):
       fault = diagnosis.of_variables(self.model)
-    return fault or diagnosis.of_step(self.model, *self.batches.gather(indices),
+    return fault or diagnosis.of_step(self.model, self.batches.gather(indices),
                                       self._experiment.seed, number)
 
   def _replay(self, step):
@@ -249,15 +248,15 @@ class Run:
 
   def _warn(self):
     """Logs what is finite and still wrong at the end: a loss that grew, units that are stuck."""
-    diagnosis.warn_of_stuck_units(self.model, self._data.test.images, "test")
+    diagnosis.warn_of_stuck_units(self.model, self._data.test, "test")
     if self._first_loss and self._worst_epoch:
       diagnosis.warn_of_loss(*self._first_loss, *self._worst_epoch, self._last_epoch_loss)
 
   def _evaluate_split(self, name, log, evaluations):
-    images = getattr(self._data, name).images
-    evaluations[name] = values = self._evaluate(images)
+    split = getattr(self._data, name)
+    evaluations[name] = values = self._evaluate(split)
     self._check_finite(((f"{name} {metric}", value) for metric, value in values.items()),
-                       lambda: diagnosis.of_evaluation(self.model, images, name))
+                       lambda: diagnosis.of_evaluation(self.model, split, name))
     log.write(name, self.step, self._epoch, values, {"time": time.time()})
     return values["loss"]
 
@@ -325,18 +324,9 @@ def fit(model, data, optimizer, *, workdir=None, data_device="auto", **options):
   run = Run(experiment, model, data, placement.canonical(data_device, "data_device"), workdir)
   if workdir is None:
     return run.to_the_end()
-  identity = {**experiments.to_json(experiment), "model": _description(model)}
-  del identity["data"]  # the default: these data have a checksum only
+  identity = {**experiments.to_json(experiment), "model": model.description()}
+  del identity["data"], identity["task"]  # defaults: the data have a checksum, the model its loss
   return _run_in(workdir, run, "fit", identity, data)
-
-
-def _description(model):
-  """Returns what makes a model the one it is, as JSON values."""
-  return {"encoder": to_json([layer.spec for layer in model.encoder.layers]),
-          "decoder": to_json([layer.spec for layer in model.decoder.layers]),
-          "tied": [layer.kernel.name if layer.tied else None for layer in model.decoder.layers],
-          "compute_dtype": model.encoder.compute_dtype.name,
-          "loss": model.loss, "scale": model.scale, "subtract_mean": model.mean is not None}
 
 
 def train(experiment, workdir, *, data=None, data_dir=None):
@@ -386,8 +376,7 @@ def _run_in(workdir, run, kind, identity, data):
 def prepare(experiment, data, workdir=None):
   """Returns the `Run` of an experiment on loaded data, at step 0."""
   experiments.check_fit(experiment, data)
-  where = experiment.placement
-  devices = placement.Devices.resolve(where.encoder, where.decoder, where.data)
-  model = build(experiment, data.train.images.shape[1:], data.max_value,
+  devices = placement.resolve(experiment.placement)
+  model = build(experiment, data.train.images.shape[1:], data.max_value, classes=data.classes,
                 train_images=data.train.images, devices=devices)
-  return Run(experiment, model, data, devices.data, workdir)
+  return Run(experiment, model, data, devices["data"], workdir)

@@ -167,7 +167,7 @@ def write_config(workdir, kind, identity, data):
       "tfae": tfae.__version__,
       kind: identity,
       "data": {"name": data.name, "sha256": data.sha256, "max_value": data.max_value,
-               "image_shape": list(data.train.images.shape[1:]),
+               "image_shape": list(data.train.images.shape[1:]), "classes": data.classes,
                "train": len(data.train.images),
                "validation": 0 if data.validation is None else len(data.validation.images),
                "test": len(data.test.images)},

@@ -33,7 +33,8 @@ def test_every_example_comes_exactly_once_an_epoch_the_last_partial_batch_includ
 def test_gathered_images_are_those_of_the_indices_and_padding_has_weight_zero():
   batches = pipeline.Batches(images(10), 4)
   for row in rows(batches, 0, 3):
-    found, weights = batches.gather(tf.constant(row))
+    found, inputs, labels, weights = batches.gather(tf.constant(row))
+    assert inputs is found and labels is None
     assert found.dtype == tf.uint8 and weights.dtype == tf.float32 and found.shape == (4, 2, 3, 1)
     np.testing.assert_array_equal(weights, row >= 0)
     np.testing.assert_array_equal(found, images(10)[np.maximum(row, 0)])
@@ -74,7 +75,7 @@ def test_one_trace_serves_all_steps():
     return batches.gather(batches.indices(step, 1)[0])
 
   seen = [found[weights > 0].numpy()[:, 0, 0, 0]
-          for found, weights in map(batch, tf.range(3, dtype=tf.int64))]
+          for found, _, _, weights in map(batch, tf.range(3, dtype=tf.int64))]
   np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.arange(10))
   assert len(traces) == 1
 
@@ -83,7 +84,7 @@ def test_the_data_stay_on_their_device_and_batches_come_from_it():
   # Soft placement is off in all tests: an op that can't be there would raise.
   batches = pipeline.Batches(images(10), 4, device="/device:CPU:3")
   indices = batches.indices(tf.constant(2, tf.int64), 1)
-  found, weights = batches.gather(indices[0])
+  found, _, _, weights = batches.gather(indices[0])
   for tensor in (batches.images, indices, found, weights):
     assert tensor.device.endswith("/device:CPU:3")
   np.testing.assert_array_equal(indices, rows(pipeline.Batches(images(10), 4), 2, 1))

@@ -1,9 +1,14 @@
 """The autoencoder: its units, its losses and its gradients, by hand and by finite differences."""
 
+import pathlib
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
+import runs
 import tfae
 from tfae import errors, losses, network, randomness
 from tfae.errors import InputError
@@ -55,9 +60,9 @@ def test_units_are_those_of_the_dataset_outside_and_scaled_less_the_mean_inside(
   squares = np.square(output - scaled).reshape(6, 4)
   score = squares.sum(1) if loss == "sum_squared_error" else squares.mean(1)
   np.testing.assert_allclose(model.score(x), score, atol=1e-12)
-  np.testing.assert_allclose(model.metrics(x)["loss"], score, atol=1e-12)
+  np.testing.assert_allclose(model.metrics(runs.batch(x))["loss"], score, atol=1e-12)
   # The mean falls out of the difference.
-  np.testing.assert_allclose(model.metrics(x)["squared_error"], squares.mean(1), atol=1e-12)
+  np.testing.assert_allclose(model.metrics(runs.batch(x))["squared_error"], squares.mean(1), atol=1e-12)
 
 
 def test_binary_cross_entropy_reconstructs_through_the_logistic_function():
@@ -70,7 +75,7 @@ def test_binary_cross_entropy_reconstructs_through_the_logistic_function():
   z = x / 255
   entropy = -z * np.log(probability) - (1 - z) * np.log(1 - probability)
   np.testing.assert_allclose(model.score(x), entropy.reshape(6, 4).mean(1), atol=1e-12)
-  found = model.metrics(x)
+  found = model.metrics(runs.batch(x))
   np.testing.assert_allclose(found["loss"], entropy.reshape(6, 4).mean(1), atol=1e-12)
   np.testing.assert_allclose(found["squared_error"],
                              np.square(probability - z).reshape(6, 4).mean(1), atol=1e-12)
@@ -79,7 +84,7 @@ def test_binary_cross_entropy_reconstructs_through_the_logistic_function():
 def test_the_training_loss_is_the_mean_of_the_scores():
   model = build(mean=MEAN)
   x = images(6)
-  loss, _ = model.loss_and_gradients(x, tf.ones(6), KEY)
+  loss, _ = model.loss_and_gradients(runs.batch(x, tf.ones(6)), KEY)
   np.testing.assert_allclose(loss, np.mean(model.score(x)), rtol=1e-12)
 
 
@@ -100,7 +105,7 @@ def test_every_trainable_variable_is_listed_once_and_the_mean_is_not():
 def test_gradients_agree_with_finite_differences(tied, loss):
   model = build(tied=tied, loss=loss, mean=None if loss == "binary_cross_entropy" else MEAN)
   x, weights = tf.constant(images(3)), tf.constant([1., 1., 0.])
-  call = tf.function(lambda: model.loss_and_gradients(x, weights, KEY), autograph=False)
+  call = tf.function(lambda: model.loss_and_gradients(runs.batch(x, weights), KEY), autograph=False)
   _, gradients = call()
   assert len(gradients) == len(model.trainable)
   step = 1e-5
@@ -127,7 +132,7 @@ def test_two_tapes_give_the_gradients_of_one_over_everything(loss):
   with tf.GradientTape() as tape:
     expected_loss = tf.reduce_mean(model.score(x))
   expected = tape.gradient(expected_loss, model.trainable)
-  found_loss, found = model.loss_and_gradients(x, tf.ones(4), KEY)
+  found_loss, found = model.loss_and_gradients(runs.batch(x, tf.ones(4)), KEY)
   np.testing.assert_allclose(found_loss, expected_loss, rtol=1e-12)
   for a, b in zip(found, expected):
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
@@ -136,7 +141,7 @@ def test_two_tapes_give_the_gradients_of_one_over_everything(loss):
 @pytest.mark.parametrize("jit", [False, True])
 def test_a_padded_batch_gives_the_loss_and_gradients_of_the_examples_alone(jit):
   model = build([*CONV[:1], MaxPool(), *CONV[1:]], mean=MEAN)
-  call = tf.function(lambda x, w: model.loss_and_gradients(x, w, KEY), autograph=False,
+  call = tf.function(lambda x, w: model.loss_and_gradients(runs.batch(x, w), KEY), autograph=False,
                      jit_compile=jit)
   x = images(3)
   padded = np.concatenate([x, np.repeat(images(1), 4, 0)])
@@ -150,7 +155,7 @@ def test_a_padded_batch_gives_the_loss_and_gradients_of_the_examples_alone(jit):
 def test_dropout_draws_from_the_key_in_training_only():
   model = build([Flatten(), Dropout(0.5), Dense(4)], device="/CPU:0")
   x, weights = images(4), tf.ones(4)
-  loss = lambda key: float(model.loss_and_gradients(x, weights, key)[0])
+  loss = lambda key: float(model.loss_and_gradients(runs.batch(x, weights), key)[0])
   assert loss(KEY) == loss(KEY)
   assert len({loss(randomness.fold_in(KEY, step)) for step in range(5)}) == 5
   np.testing.assert_array_equal(model.score(x), model.score(x))
@@ -162,7 +167,7 @@ def test_encoder_and_decoder_drop_different_values():
   decoder = network.Stack([Dropout(0.5)], (400,), compute_dtype="float64", name="decoder")
   model = Autoencoder(encoder, decoder)
   # Each value survives both with 4 x, else 0: errors 9 and 1. Were the masks equal: half and half.
-  loss, gradients = model.loss_and_gradients(np.ones((1, 400)), tf.ones(1), KEY)
+  loss, gradients = model.loss_and_gradients(runs.batch(np.ones((1, 400))), KEY)
   assert gradients == [] and abs(float(loss) - (9 / 4 + 3 / 4)) < 0.8
 
 
@@ -176,15 +181,15 @@ def test_a_bfloat16_model_keeps_float32_outside_and_is_close_to_float32():
   assert half.encoder.compute_dtype == half.decoder.compute_dtype == tf.bfloat16
   for method in ("encode", "reconstruct", "score"):
     assert getattr(half, method)(x).dtype == tf.float32
-  assert {v.dtype for v in half.metrics(x).values()} == {tf.float32}
+  assert {v.dtype for v in half.metrics(runs.batch(x)).values()} == {tf.float32}
   # The target is not rounded to bfloat16, and the loss is computed in float32.
   target = (x / np.float32(255) - MEAN.astype(np.float32)).astype(np.float32)
   output = tf.cast(half.decoder(half.encoder(target)), tf.float32).numpy()
   np.testing.assert_allclose(half.score(x), np.square(output - target).mean((1, 2, 3)), rtol=1e-5)
   # bfloat16 has 8 bits: a relative error of 2^-8 an operation.
   np.testing.assert_allclose(half.score(x), full.score(x), rtol=0.05)
-  loss, gradients = half.loss_and_gradients(x, weights, KEY)
-  expected_loss, expected = full.loss_and_gradients(x, weights, KEY)
+  loss, gradients = half.loss_and_gradients(runs.batch(x, weights), KEY)
+  expected_loss, expected = full.loss_and_gradients(runs.batch(x, weights), KEY)
   assert loss.dtype == tf.float32 and {g.dtype for g in gradients} == {tf.float32}
   assert loss != expected_loss and abs(loss / expected_loss - 1) < 0.02
   for a, b in zip(gradients, expected):
@@ -206,8 +211,8 @@ def test_the_parts_stay_on_their_devices():
   assert model.encode(images(2)).device.endswith("CPU:1")
   assert model.reconstruct(images(2)).device.endswith("CPU:2")
   assert model.score(images(2)).device.endswith("CPU:2")
-  assert {v.device[-5:] for v in model.metrics(images(2)).values()} == {"CPU:2"}
-  loss, gradients = model.loss_and_gradients(images(2), tf.ones(2), KEY)
+  assert {v.device[-5:] for v in model.metrics(runs.batch(images(2))).values()} == {"CPU:2"}
+  loss, gradients = model.loss_and_gradients(runs.batch(images(2)), KEY)
   assert loss.device.endswith("CPU:2")
   for variable, gradient in zip(model.trainable, gradients):
     assert gradient.device == variable.device
@@ -245,7 +250,7 @@ def stack(specs, shape, name="encoder"):
     (lambda: Autoencoder(stack([Dense(4)], (4,)), network.mirror(stack([Dense(4)], (4,)))),
      "decoder/layer_0 shares encoder/layer_0/kernel.*of another encoder"),
     (lambda: Autoencoder(stack([Dense(3)], (4,)), stack([Dense(4)], (3,))),
-     "encoder and decoder are both named 'encoder'"),
+     "two components are named 'encoder'"),
 ])
 def test_what_does_not_join_is_refused(make, message):
   with pytest.raises(errors.InputError, match=message):

@@ -38,7 +38,7 @@ def main():
   from tfae import build, diagnosis, evaluation
   model, _, _, step = build.load_model(workdir, args.checkpoint, args.device)
   result = {"workdir": workdir, "checkpoint": step, "split": args.split,
-            "images": len(split), **evaluation.Evaluator(model)(split.images)}
+            "images": len(split), **evaluation.Evaluator(model, seed=experiment.seed)(split)}
   worse = False
   if args.pca:
     size = math.prod(model.encoder.output_shape)
@@ -49,7 +49,7 @@ def main():
     print(f"squared error per pixel on {len(split):,} {args.split} images, code size {size}: "
           f"model {result['squared_error']:.5f}, PCA {result['pca_squared_error']:.5f}")
   print(json.dumps(result))
-  diagnosis.warn_of_stuck_units(model, split.images, args.split)
+  diagnosis.warn_of_stuck_units(model, split, args.split)
   if worse:
     print("the model is worse than PCA of the same code size; exit code 1.",
           file=sys.stderr)

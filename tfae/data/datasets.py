@@ -59,6 +59,14 @@ class Dataset:
   max_value: int
 
   @functools.cached_property
+  def classes(self):
+    """Number of classes: 1 + the largest label; 0 if a part has no labels."""
+    parts = [p for p in (self.train, self.validation, self.test) if p is not None]
+    if any(part.labels is None for part in parts):
+      return 0
+    return 1 + int(max(part.labels.max() for part in parts))
+
+  @functools.cached_property
   def sha256(self):
     """Hex digest over name, dtype, shape and bytes of every split's arrays: the data's identity."""
     digest = hashlib.sha256()

@@ -1,9 +1,25 @@
 """Batches of in-memory images, in an order that is a function of (seed, epoch, position)."""
 
+import typing
+
 import tensorflow as tf
 
 from tfae import randomness
 from tfae.errors import check_int
+
+
+class Batch(typing.NamedTuple):
+  """What a step, or an evaluation, looks at.
+
+  images: `[batch, height, width, channels]`, in the dataset's units: what is to be given back.
+  inputs: the same shape: what the encoder sees, `images` itself or a corruption of them.
+  labels: int32 `[batch]`, or None.
+  weights: float32 `[batch]`: 1 for an example, 0 for padding.
+  """
+  images: tf.Tensor
+  inputs: tf.Tensor
+  labels: tf.Tensor | None
+  weights: tf.Tensor
 
 
 class Batches:
@@ -19,12 +35,13 @@ class Batches:
     steps_per_epoch: batches an epoch, the partial one included.
   """
 
-  def __init__(self, images, batch_size, *, seed=0, device="/CPU:0"):
-    """Copies the images to the device.
+  def __init__(self, images, batch_size, *, labels=None, seed=0, device="/CPU:0"):
+    """Copies images and labels to the device.
 
     Args:
       images: array `[n, height, width, channels]`, n >= 1.
       batch_size: 1 to n.
+      labels: integers `[n]`, or None.
       seed: int; another seed is another order.
       device: full device name.
 
@@ -39,6 +56,7 @@ class Batches:
     self._order_device = device if "CPU" in device else "/device:CPU:0"
     with tf.device(device):
       self.images = tf.constant(images)
+      self._labels = None if labels is None else tf.constant(labels, tf.int32)
       self._key = randomness.stream(seed, "order")
 
   def indices(self, first_step, steps):
@@ -61,10 +79,9 @@ class Batches:
       return tf.reshape(tf.where(position < self.size, index, -1), [steps, self.batch_size])
 
   def gather(self, indices):
-    """Returns (images `[batch_size, ...]`, weights float32 `[batch_size]`) of one row of `indices`.
-
-    Padding repeats image 0 with weight 0.
-    """
+    """Returns the `Batch` of one row of `indices`; padding repeats image 0 with weight 0."""
     with tf.device(self.device):
-      images = tf.gather(self.images, tf.maximum(indices, 0))
-      return images, tf.cast(indices >= 0, tf.float32)
+      rows = tf.maximum(indices, 0)
+      images = tf.gather(self.images, rows)
+      labels = None if self._labels is None else tf.gather(self._labels, rows)
+      return Batch(images, images, labels, tf.cast(indices >= 0, tf.float32))

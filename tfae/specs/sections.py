@@ -11,6 +11,8 @@ class Placement:
   encoder: str = "auto"
   decoder: str = "auto"
   data: str = "auto"
+  latent: str = "auto"
+  head: str = "auto"
 
   def __post_init__(self):
     for field in dataclasses.fields(self):
