@@ -23,9 +23,9 @@ FLOORS = [
     {"tasks.task", "tasks.reconstruct", "tasks.classify"},
     {"experiment", "evaluation", "diagnosis", "loop", "metrics", "signals", "build", "workdir",
      "training", "reproduction", "results", "systems"},
-    {"saved_model", "publish", "exporting"},
+    {"saved_model", "publish", "exporting", "inspection"},
     {"bin.cli", "bin.train", "bin.evaluate",
-     "bin.reproduce"},
+     "bin.reproduce", "bin.inspect", "bin.predict"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
@@ -50,7 +50,10 @@ SAME_FLOOR = {
     "reproduction": {"experiment", "signals", "workdir"},
     "results": {"reproduction"},
     "exporting": {"publish", "saved_model"},
+    "inspection": {"saved_model"},
     "bin.reproduce": {"bin.cli"},
+    "bin.inspect": {"bin.cli"},
+    "bin.predict": {"bin.cli"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
 }
@@ -64,7 +67,8 @@ ONLY = {
     "graph": ("errors", "files"),
     "saved_model": ("errors", "files", "graph"),
     "publish": ("errors", "files"),
-    "exporting": ("errors", "files", "specs.", "models.", "graph", "saved_model", "publish"),
+    "exporting": ("errors", "files", "images", "specs.", "models.", "graph", "saved_model",
+                  "publish"),
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
@@ -72,7 +76,8 @@ WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.layers"
                       "specs.losses", "specs.memory", "specs.mirror", "specs.model",
                       "specs.optimizers", "specs.sections", "specs.systems", "tasks.task",
                       "data.idx", "data.sources", "data.datasets", "experiment", "workdir",
-                      "publish", "images", "reproduction", "results", "signals", "systems"]
+                      "publish", "images", "reproduction", "results", "signals", "systems",
+                      "inspection"]
 
 
 def module_of(path):

@@ -98,6 +98,13 @@ def write_png(path, image, max_value):
   files.write(path, buffer.getvalue())
 
 
+def npy(array):
+  """Returns the bytes of a .npy file."""
+  buffer = io.BytesIO()
+  np.save(buffer, array)
+  return buffer.getvalue()
+
+
 def read_array(path):
   """Returns the array of a .npy file; InputError if it can't be read or holds no numbers."""
   try:

@@ -17,6 +17,7 @@ from absl import logging as absl_logging
 import ml_collections
 from ml_collections import config_flags
 
+from tfae import inspection
 from tfae import workdir as workdirs
 from tfae.errors import InputError, nearest
 from tfae.experiment import default_config, from_config
@@ -201,3 +202,38 @@ def required(name):
   if not value or value.startswith("-"):  # absl takes the next flag for a forgotten value
     raise InputError(f"--{name} is missing. Give a folder: --{name}=runs/NAME")
   return value
+
+
+def define_subject():
+  """Defines the flags of a program that looks at a run's model or an export, and at image files."""
+  flags.DEFINE_string("workdir", None, "Folder of a run.")
+  flags.DEFINE_string("saved_model", None, "Folder of an exported model.")
+  flags.DEFINE_string("checkpoint", "latest", "Of a run: latest, best or a step.")
+  flags.DEFINE_bool("resize", False, "Bring an image of another size to the model's.")
+  flags.DEFINE_bool("invert", False, "Turn bright into dark in the image.")
+
+
+def subject(device="/CPU:0"):
+  """Returns the `inspection.Run` or `inspection.Export` that the flags name."""
+  args = flags.FLAGS
+  if bool(args.workdir) == bool(args.saved_model):
+    raise InputError("give one of --workdir=RUN and --saved_model=EXPORT.")
+  if args.workdir:
+    return inspection.Run(required("workdir"), args.checkpoint, device)
+  if args["checkpoint"].present:
+    raise InputError("--checkpoint: an exported model has one only. Leave it out.")
+  return inspection.Export(required("saved_model"))
+
+
+def wanted(subject_):
+  """Returns the `images.Wanted` of a subject; InputError if it takes no images of known range."""
+  if subject_.wanted is None:
+    raise InputError(f"{subject_.path}: signature.json has no input 'images' [batch, height, width, "
+                     "channels] with a value range, so image files mean nothing to it.")
+  return subject_.wanted
+
+
+def say_notes(path, notes):
+  """Prints on stderr what was done to an image, or looks wrong with it."""
+  for note in notes:
+    print(f"{path}: {note}", file=sys.stderr)
