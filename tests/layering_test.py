@@ -13,10 +13,10 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
-    {"errors", "files", "machine"},
+    {"errors", "files", "images", "machine"},
     {"specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
      "specs.memory", "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-     "specs.sections", "specs.variational"},
+     "specs.sections", "specs.systems", "specs.variational"},
     {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
      "graph"},
     {"data.augmentation", "data.cifar", "data.corruption", "data.datasets", "data.distortion",
@@ -26,20 +26,23 @@ FLOORS = [
     {"models.model", "models.autoencoder", "models.classifier", "models.variational"},
     {"tasks.task", "tasks.reconstruct", "tasks.classify", "tasks.variational"},
     {"experiment", "evaluation", "likelihood", "diagnosis", "loop", "metrics", "signals", "build",
-     "workdir", "training"},
-    {"saved_model", "publish", "exporting"},
-    {"bin.cli", "bin.train", "bin.evaluate"},
+     "workdir", "training", "reproduction", "results", "systems"},
+    {"saved_model", "publish", "exporting", "inspection"},
+    {"bin.cli", "bin.train", "bin.evaluate",
+     "bin.reproduce", "bin.inspect", "bin.predict"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
     "files": {"errors"},
     "specs.layers": {"specs.basic", "specs.normalization"},
     "specs.memory": {"specs.layers"},
+    "images": {"errors", "files"},
     "specs.mirror": {"specs.layers"},
     "specs.model": {"specs.layers"},
     "specs.normalization": {"specs.basic"},
     "distributions": {"losses"},
     "data.distortion": {"data.augmentation", "data.corruption"},
+    "randomness": {"ops"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
     "data.cifar": {"data.idx"},
@@ -60,7 +63,14 @@ SAME_FLOOR = {
     "workdir": {"experiment"},
     "training": {"build", "diagnosis", "evaluation", "experiment", "loop", "metrics", "signals",
                  "workdir"},
+    "metrics": {"workdir"},
+    "reproduction": {"experiment", "signals", "workdir"},
+    "results": {"reproduction"},
     "exporting": {"publish", "saved_model"},
+    "inspection": {"saved_model"},
+    "bin.reproduce": {"bin.cli"},
+    "bin.inspect": {"bin.cli"},
+    "bin.predict": {"bin.cli"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
 }
@@ -75,16 +85,18 @@ ONLY = {
     "graph": ("errors", "files"),
     "saved_model": ("errors", "files", "graph"),
     "publish": ("errors", "files"),
-    "exporting": ("errors", "files", "specs.", "models.", "graph", "saved_model", "publish"),
+    "exporting": ("errors", "files", "images", "specs.", "models.", "graph", "saved_model",
+                  "publish"),
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.basic", "specs.data",
+WITHOUT_TENSORFLOW = ["errors", "files", "images", "machine", "specs.basic", "specs.data",
                       "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
                       "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-                      "specs.sections", "specs.variational", "tasks.task", "data.idx",
-                      "data.sources", "data.cifar", "data.picture", "data.folder", "data.splits", "data.datasets", "experiment",
-                      "workdir", "publish"]
+                      "specs.sections", "specs.systems", "specs.variational", "tasks.task",
+                      "data.idx", "data.sources", "data.cifar", "data.picture", "data.folder",
+                      "data.splits", "data.datasets", "experiment", "workdir", "publish",
+                      "reproduction", "results", "signals", "systems", "inspection"]
 
 
 def module_of(path):
