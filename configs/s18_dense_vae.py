@@ -2,11 +2,11 @@
 
     tfae-train --config=configs/s18_dense_vae.py --workdir=runs/s18
 
-807,700 parameters; RMSProp, batch 128, 50 epochs; every tenth of the 60,000 images, a tenth of those
-for validation; 10,000 test images. The tutorial draws codes with noise of standard deviation .001,
-so that its loss is no bound on log p(x): "elbo" in metrics.jsonl is one, with noise 1. It also takes
-the mean of the KL over the two values, and the log variance for a log standard deviation: here
-the KL is the sum, and what it says it is. s18_dense_vae_best.py has noise 1 throughout.
+807,700 parameters; RMSProp, batch 128, 50 epochs; every tenth of the 60,000 images, a tenth of
+those for validation; 10,000 test images. The tutorial draws codes with noise of standard deviation
+.001, so that its loss is no bound on log p(x): "elbo" in metrics.jsonl is one, with noise 1. It
+also takes the mean of the KL over the two values, and the log variance for a log standard
+deviation: here the KL is the sum of the exact ones. s18_dense_vae_best.py has noise 1 throughout.
 """
 
 import tfae

@@ -3,10 +3,10 @@
     tfae-train --config=configs/s19_conv_vae.py --workdir=runs/s19
 
 4,484 + 3,889 parameters; every tenth of the 60,000 images, a tenth of those for validation; 10,000
-test images. The tutorial does not say how long it trained, nor with which optimizer: as S18, RMSProp,
-batch 128, 50 epochs. It draws codes with noise of standard deviation .01, so that its loss is no
-bound on log p(x): "elbo" in metrics.jsonl is one, with noise 1. s19_conv_vae_best.py has noise 1
-throughout.
+test images. How long the tutorial trained, and with which optimizer, is not known: here as S18,
+with RMSProp, batch 128, 50 epochs. It draws codes with noise of standard deviation .01, so that its
+loss is no bound on log p(x): "elbo" in metrics.jsonl is one, with noise 1. s19_conv_vae_best.py has
+noise 1 throughout.
 """
 
 import tfae
