@@ -22,8 +22,10 @@ _HOMES = {
     "tfae.network": ("Stack", "mirror"),
     "tfae.models.autoencoder": ("Autoencoder",),
     "tfae.models.classifier": ("Classifier",),
+    "tfae.models.variational": ("VariationalAutoencoder",),
     "tfae.tasks.reconstruct": ("Reconstruct",),
     "tfae.tasks.classify": ("Classify",),
+    "tfae.tasks.variational": ("Variational",),
     "tfae.training": ("fit", "train", "Result", "NotFiniteError"),
     "tfae.exporting": ("export",),
 }

@@ -12,11 +12,16 @@ _MOST_IMAGES = 1000
 _MOST_VALUES = 2**26  # in one layer's output: 256 MiB of float32
 
 
-def chunk_size(model):
-  """Returns how many images are on the device at a time: at most 1,000, fewer for large layers."""
+def fitting(model):
+  """Returns how many examples, or codes, the largest layer has room for at a time."""
   largest = max(math.prod(shape) for stack in model.components.values()
                 for shape in stack.value_shapes)
-  return max(1, min(_MOST_IMAGES, _MOST_VALUES // largest))
+  return max(1, _MOST_VALUES // largest)
+
+
+def chunk_size(model):
+  """Returns how many images are on the device at a time: at most 1,000, fewer for large layers."""
+  return max(1, min(_MOST_IMAGES, fitting(model) // model.copies))
 
 
 def chunks(split, size):
