@@ -14,7 +14,7 @@ from tfae.specs.data import Data
 from tfae.specs.distortions import Augmentation, Corruption
 from tfae.specs.model import Model
 from tfae.specs.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
-from tfae.specs.sections import Checkpoints, Logging, Placement
+from tfae.specs.sections import Checkpoints, EarlyStopping, Logging, Placement, Transfer
 from tfae.tasks import tasks
 from tfae.tasks.reconstruct import Reconstruct
 from tfae.tasks.task import Task
@@ -25,8 +25,10 @@ JIT_MODES = ("auto", "on", "off")
 TASKS = tasks()
 _EXAMPLES = {Data: "Data('mnist')", Model: "Model((tfae.Flatten(), tfae.Dense(8)))",
              Task: "Reconstruct()", Corruption: "Corruption('masking', 0.3)",
-             Augmentation: "Augmentation(shift=2)", Optimizer: "tfae.Adam(1e-3)", Placement: "Placement('/GPU:0')",
-             Checkpoints: "Checkpoints(seconds=60.0)", Logging: "Logging(steps=50)"}
+             Augmentation: "Augmentation(shift=2)", Optimizer: "tfae.Adam(1e-3)",
+             Transfer: "Transfer('runs/s01:encoder')", EarlyStopping: "EarlyStopping(5)",
+             Placement: "Placement('/GPU:0')", Checkpoints: "Checkpoints(seconds=60.0)",
+             Logging: "Logging(steps=50)"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Experiment:
   corruption: Corruption = Corruption()
   augmentation: Augmentation = Augmentation()
   optimizer: Optimizer = Adam()
+  transfer: Transfer = Transfer()
+  early_stopping: EarlyStopping = EarlyStopping()
   placement: Placement = Placement()
   checkpoints: Checkpoints = Checkpoints()
   logging: Logging = Logging()
@@ -102,6 +106,7 @@ def check_fit(experiment, data):
   if task.LABELS and not data.classes:
     raise InputError(f"task.name={task.name()!r}: needs labels, the data {data.name!r} have none. "
                      "Use data with labels, or task.name='reconstruct'.")
+  experiment.early_stopping.check_data(data)
   experiment.augmentation.check_shape(data.train.images.shape[1:])
   plans = task.plans(experiment.model, data.train.images.shape[1:], data.classes)
   used = {plan.place for plan in plans.values()} | {"data"}
@@ -124,7 +129,7 @@ def check_fit(experiment, data):
 
 # What a second run in the same workdir may change; everything else is the run's identity.
 FREE_FIELDS = ("epochs", "steps", "steps_per_loop", "jit_compile", "placement", "checkpoints",
-               "logging")
+               "logging", "early_stopping")
 
 
 # Sections whose field `name` says which class they are, of which there are many.

@@ -51,7 +51,8 @@ def main():
     print(f"stopped by signal {result.signal} at step {result.step}; the same command resumes.",
           file=sys.stderr)
     return 128 + result.signal
-  how = "complete" if result.traces else "was complete already"
+  how = ("was complete already" if not result.traces else
+         "stopped early" if result.stopped_early else "complete")
   print(json.dumps({"run": how, "workdir": workdir, "step": result.step, **result.metrics}))
   return 0
 

@@ -17,6 +17,7 @@ class Classifier(Model):
     classes: number of classes.
   """
   makes_images = False
+  needs_labels = True
 
   def __init__(self, encoder, head, *, scale=1.0, mean=None, frozen=()):
     """Joins two stacks.

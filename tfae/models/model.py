@@ -24,8 +24,10 @@ class Model(tf.Module):
     scale: float; 1 / 255 takes bytes to [0, 1].
     mean: non-trainable `tf.Variable` of the image shape in scaled units, or None.
     makes_images: whether the last component's output is a reconstruction.
+    needs_labels: whether its loss looks at labels; it has an attribute `classes` then.
   """
   makes_images = True
+  needs_labels = False
 
   def __init__(self, components, *, scale=1.0, mean=None, frozen=()):
     """Takes the components; raises InputError for names that clash, a bad scale or mean."""
