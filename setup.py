@@ -39,5 +39,6 @@ setup(
     entry_points={"console_scripts": [
         "tfae-train = tfae.bin.train:run",
         "tfae-evaluate = tfae.bin.evaluate:run",
+        "tfae-weights = tfae.bin.weights:run",
     ]},
 )

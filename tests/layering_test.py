@@ -22,13 +22,13 @@ FLOORS = [
     {"data.augmentation", "data.cifar", "data.corruption", "data.datasets", "data.distortion",
      "data.folder", "data.idx", "data.picture", "data.pipeline", "data.reading", "data.sources",
      "data.splits"},
-    {"layers", "network", "optimizers", "checkpoint"},
+    {"layers", "network", "optimizers", "checkpoint", "weights"},
     {"models.model", "models.autoencoder", "models.classifier"},
     {"tasks.task", "tasks.reconstruct", "tasks.classify"},
     {"experiment", "evaluation", "diagnosis", "loop", "metrics", "signals", "build", "workdir",
-     "run", "training"},
+     "run", "training", "transfer"},
     {"saved_model", "publish", "exporting"},
-    {"bin.cli", "bin.train", "bin.evaluate"},
+    {"bin.cli", "bin.train", "bin.evaluate", "bin.weights"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
@@ -56,10 +56,11 @@ SAME_FLOOR = {
     "diagnosis": {"evaluation"},
     "workdir": {"experiment"},
     "run": {"build", "diagnosis", "evaluation", "loop", "metrics", "signals"},
-    "training": {"build", "experiment", "run", "workdir"},
+    "training": {"build", "experiment", "run", "transfer", "workdir"},
     "exporting": {"publish", "saved_model"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
+    "bin.weights": {"bin.cli"},
 }
 # Rooms that see less than what lies below them: a prefix of every module that they may import.
 ONLY = {

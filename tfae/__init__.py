@@ -26,6 +26,7 @@ _HOMES = {
     "tfae.tasks.reconstruct": ("Reconstruct",),
     "tfae.tasks.classify": ("Classify",),
     "tfae.training": ("fit", "train", "Result", "NotFiniteError"),
+    "tfae.weights": ("save_weights", "load_weights"),
     "tfae.exporting": ("export",),
 }
 _MODULES = ("distributions", "graph", "initializers", "losses", "ops", "optimizers", "placement",

@@ -130,6 +130,8 @@ def check_fit(experiment, data):
 # What a second run in the same workdir may change; everything else is the run's identity.
 FREE_FIELDS = ("epochs", "steps", "steps_per_loop", "jit_compile", "placement", "checkpoints",
                "logging", "early_stopping")
+# Where weights came from is not their identity: `tfae.transfer` compares the weights themselves.
+_COMPARED_ELSEWHERE = ("transfer.init_from",)
 
 
 # Sections whose field `name` says which class they are, of which there are many.
@@ -239,4 +241,5 @@ def differences(old, new):
     return {k: v for name, item in value.items() for k, v in flat(item, f"{prefix}{name}.").items()}
   old, new = flat(old), flat(new)
   return [f"{name}: {old.get(name)!r} -> {new.get(name)!r}" for name in sorted({*old, *new})
-          if name.split(".")[0] not in FREE_FIELDS and old.get(name) != new.get(name)]
+          if name.split(".")[0] not in FREE_FIELDS and name not in _COMPARED_ELSEWHERE
+          and old.get(name) != new.get(name)]

@@ -2,7 +2,7 @@
 
 import logging
 
-from tfae import build, placement
+from tfae import build, placement, transfer
 from tfae import experiment as experiments
 from tfae import workdir as workdirs
 from tfae.errors import InputError, nearest
@@ -68,11 +68,12 @@ def train(experiment, workdir, *, data=None, data_dir=None):
   """
   if data is None:
     data = load_data(experiment, data_dir)
-  run = prepare(experiment, data, workdir)  # before there is a folder: it may refuse the input
-  return _run_in(workdir, run, "experiment", experiments.to_json(experiment), data)
+  # Before there is a folder: it may refuse the input.
+  run, record = _prepare(experiment, data, workdir)
+  return _run_in(workdir, run, "experiment", experiments.to_json(experiment), data, record)
 
 
-def _run_in(workdir, run, kind, identity, data):
+def _run_in(workdir, run, kind, identity, data, record=None):
   """Runs from the beginning, or from the newest checkpoint if the folder holds this run."""
   with workdirs.locked(workdir) as path:
     resuming = workdirs.check_identity(path, kind, identity, data)
@@ -87,14 +88,22 @@ def _run_in(workdir, run, kind, identity, data):
     else:
       run.begin()
     # Last, and again on resume: an epoch count may have changed.
-    workdirs.write_config(path, kind, identity, data)
+    workdirs.write_config(path, kind, identity, data, record)
     return run.to_the_end()
 
 
 def prepare(experiment, data, workdir=None):
   """Returns the `Run` of an experiment on loaded data, at step 0."""
+  return _prepare(experiment, data, workdir)[0]
+
+
+def _prepare(experiment, data, workdir):
+  """Returns the `Run`, and the record of what was moved into its model when it began."""
   experiments.check_fit(experiment, data)
   devices = placement.resolve(experiment.placement)
   model = build.build(experiment, data.train.images.shape[1:], data.max_value, classes=data.classes,
                       train_images=data.train.images, devices=devices)
-  return Run(experiment, model, data, devices["data"], workdir)
+  record = None if workdir is None else workdirs.read_transfer(workdir)
+  record = (transfer.begin(experiment.transfer, model) if record is None else
+            transfer.again(experiment.transfer, model, record))
+  return Run(experiment, model, data, devices["data"], workdir), record
