@@ -76,11 +76,23 @@ class Experiment:
     check_choice("jit_compile", self.jit_compile, JIT_MODES)
     check_choice("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
     self.task.check(self.model)
+    if self.task.FROZEN_ENCODER:
+      self._check_frozen_encoder()
     # 'auto' may turn out to be the same device: `tfae.loop.choose_jit` decides that.
     distinct = {name for name in dataclasses.astuple(self.placement) if name != "auto"}
     if self.jit_compile == "on" and len(distinct) > 1:
       raise InputError(f"jit_compile='on': XLA compiles for one device, the placement names "
                        f"{sorted(distinct)}. Use one device, or jit_compile='auto' or 'off'.")
+
+  def _check_frozen_encoder(self):
+    where = f"task.name={self.task.name()!r}"
+    if not self.transfer.init_from:
+      raise InputError(f"{where}: needs a trained encoder. Name the run that has one with "
+                       "--init_from=WORKDIR:encoder, for a variational model --init_from=WORKDIR.")
+    for section in ("corruption", "augmentation"):
+      if getattr(self, section) != type(getattr(self, section))():
+        raise InputError(f"{section}: has no effect on {where}, whose codes are computed once. "
+                         "Leave it out, or use task.name='classify' with transfer.freeze=True.")
 
 
 def load_data(experiment, data_dir=None):

@@ -14,7 +14,7 @@ from tfae.checkpoint import Checkpoints
 from tfae.data.datasets import Dataset
 from tfae.data.pipeline import Batches
 from tfae.errors import InputError
-from tfae.evaluation import Evaluator
+from tfae.evaluation import Evaluator, chunk_size, computed
 from tfae.loop import LAST, Loop, choose_jit
 from tfae.optimizers import Updater
 from tfae.signals import Signals
@@ -101,15 +101,16 @@ class Run:
     experiment.early_stopping.check_data(data)
     self._experiment, self._data, self._workdir = experiment, data, workdir
     self.model = model
-    self.batches = Batches(data.train.images, experiment.batch_size, labels=data.train.labels,
+    self._part, self._inputs = model.trained_part()
+    self.batches = Batches(self._training_images(), experiment.batch_size, labels=data.train.labels,
                            seed=experiment.seed, device=data_device)
     self.total_steps = experiment.steps or experiment.epochs * self.batches.steps_per_epoch
-    self.updater = Updater(experiment.optimizer, model.trainable, self.total_steps)
-    self.jit, self.jit_reason = choose_jit(experiment.jit_compile, model, data_device)
+    self.updater = Updater(experiment.optimizer, self._part.trainable, self.total_steps)
+    self.jit, self.jit_reason = choose_jit(experiment.jit_compile, self._part, data_device)
     distortion = build.distortion(experiment, data.max_value, data_device)
-    self.loop = Loop(model, self.batches, self.updater, seed=experiment.seed, jit=self.jit,
+    self.loop = Loop(self._part, self.batches, self.updater, seed=experiment.seed, jit=self.jit,
                      steps_per_loop=min(experiment.steps_per_loop, self.batches.steps_per_epoch),
-                     distortion=distortion)
+                     distortion=None if self._inputs else distortion)  # codes are no images
     self._evaluate = Evaluator(model, seed=experiment.seed, distortion=distortion)
     self._standing = _Standing(self.loop)
     # Of this process: (step, loss), (epoch, mean loss), mean loss.
@@ -139,6 +140,14 @@ class Run:
   def restore(self):
     """Goes to the newest checkpoint that is whole; InputError if there is none."""
     self.step = self._checkpoints.restore()
+    if self._inputs:  # of the weights that the checkpoint has
+      self.batches.replace(self._training_images())
+
+  def _training_images(self):
+    """Returns what the steps see as images: those of the training set, or their codes."""
+    train = self._data.train
+    return train.images if self._inputs is None else computed(self._inputs, train,
+                                                              chunk_size(self.model))
 
   def to_the_end(self):
     """Trains until `total_steps`, or a signal; evaluates; returns a Result.
@@ -241,7 +250,7 @@ class Run:
     if not self._checkpoints or not self._replay(number):
       fault = diagnosis.of_variables(self.model)
     batch = self.loop.batch(indices, tf.constant(number, tf.int64))
-    return fault or diagnosis.of_step(self.model, batch, self._experiment.seed, number)
+    return fault or diagnosis.of_step(self._part, batch, self._experiment.seed, number)
 
   def _replay(self, step):
     """Goes from the newest checkpoint to `step` again; returns whether it got there in time."""
