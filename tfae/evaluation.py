@@ -33,6 +33,20 @@ def chunks(split, size):
     yield Batch(images, images, labels, tf.ones(len(images)))
 
 
+def computed(function, split, size):
+  """Returns what `function(images)` gives for all images of a split: an array `[n, ...]`.
+
+  Args:
+    function: from images `[batch, ...]` in the dataset's units to a tensor `[batch, ...]`.
+    split: a `tfae.data.datasets.Split`.
+    size: how many images are on the device at a time.
+  """
+  # Anonymous: TensorFlow counts the traces of a method over all its objects.
+  traced = tf.function(lambda images: function(images), autograph=False, input_signature=[
+      tf.TensorSpec([None, *split.images.shape[1:]], split.images.dtype)])
+  return np.concatenate([traced(batch.images).numpy() for batch in chunks(split, size)])
+
+
 class Evaluator:
   """Means of a model's metrics over all examples of a split."""
 

@@ -25,8 +25,10 @@ class Model(tf.Module):
     scale: float; 1 / 255 takes bytes to [0, 1].
     mean: non-trainable `tf.Variable` of the image shape in scaled units, or None.
     makes_images: whether the last component's output is a reconstruction.
+    needs_labels: whether its loss looks at labels; it has an attribute `classes` then.
   """
   makes_images = True
+  needs_labels = False
 
   def __init__(self, components, *, scale=1.0, mean=None, frozen=()):
     """Takes the components; raises InputError for names that clash, a bad scale or mean."""
@@ -144,6 +146,14 @@ class Model(tf.Module):
       key: int64 [2], of this step.
     """
     raise NotImplementedError
+
+  def trained_part(self):
+    """Returns (the model that training steps see, what makes its images).
+
+    The second is a function from images in the dataset's units, or None where they are what the
+    first takes. Its results are computed once, so it may depend on frozen components only.
+    """
+    return self, None
 
   def loss_and_gradients(self, batch, key):
     """Returns the training loss of a batch and its gradients.
