@@ -1,4 +1,4 @@
-"""tfae.reproduction: which runs, in which order, resumed, recorded; the trainer is a small program."""
+"""tfae.reproduction: which runs, in which order, resumed, recorded; with a small trainer."""
 
 import json
 import os
@@ -137,7 +137,8 @@ def test_a_failure_is_recorded_with_its_last_line_and_the_others_go_on(root):
   _, found, started = reproduce(root, table, ways=ways)
   assert len(started) == 4
   assert [s.text for s in found.values()] == [
-      "failed: step 7: loss is nan", "failed: killed by signal 9, after 'epoch 1'", "failed: no space is left", "complete"]
+      "failed: step 7: loss is nan", "failed: killed by signal 9, after 'epoch 1'",
+      "failed: no space is left", "complete"]
   # The next time they are tried again.
   _, found, started = reproduce(root, table)
   assert len(started) == 3 and set(states(found).values()) == {"complete"}
