@@ -13,11 +13,15 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
-    {"errors", "files", "machine", "images"},
-    {"specs.data", "specs.layers", "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-     "specs.optimizers", "specs.sections", "specs.systems"},
-    {"randomness", "ops", "initializers", "losses", "placement", "gradients", "graph"},
-    {"data.idx", "data.sources", "data.datasets", "data.pipeline"},
+    {"errors", "files", "images", "machine"},
+    {"specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
+     "specs.memory", "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
+     "specs.sections", "specs.systems"},
+    {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
+     "graph"},
+    {"data.augmentation", "data.cifar", "data.corruption", "data.datasets", "data.distortion",
+     "data.folder", "data.idx", "data.picture", "data.pipeline", "data.reading", "data.sources",
+     "data.splits"},
     {"layers", "network", "optimizers", "checkpoint"},
     {"models.model", "models.autoencoder", "models.classifier"},
     {"tasks.task", "tasks.reconstruct", "tasks.classify"},
@@ -30,12 +34,22 @@ FLOORS = [
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
     "files": {"errors"},
+    "specs.layers": {"specs.basic", "specs.normalization"},
+    "specs.memory": {"specs.layers"},
     "images": {"errors", "files"},
     "specs.mirror": {"specs.layers"},
     "specs.model": {"specs.layers"},
+    "specs.normalization": {"specs.basic"},
+    "distributions": {"losses"},
+    "data.distortion": {"data.augmentation", "data.corruption"},
+    "randomness": {"ops"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
-    "data.datasets": {"data.idx", "data.sources"},
+    "data.cifar": {"data.idx"},
+    "data.folder": {"data.idx", "data.picture"},
+    "data.reading": {"data.folder"},
+    "data.pipeline": {"data.folder", "data.reading"},
+    "data.datasets": {"data.cifar", "data.folder", "data.idx", "data.sources", "data.splits"},
     "network": {"layers"},
     "models.autoencoder": {"models.model"},
     "models.classifier": {"models.model"},
@@ -60,9 +74,10 @@ SAME_FLOOR = {
 # Rooms that see less than what lies below them: a prefix of every module that they may import.
 ONLY = {
     "specs.": ("errors", "machine", "specs."),
-    "data.": ("errors", "files", "machine", "randomness", "specs.data", "data."),
-    "models.": ("errors", "specs.", "randomness", "ops", "losses", "placement", "gradients",
-                "graph", "layers", "network", "models."),
+    "data.": ("errors", "files", "machine", "randomness", "specs.data",
+              "specs.distortions", "data."),
+    "models.": ("errors", "specs.", "randomness", "ops", "losses", "distributions", "placement",
+                "gradients", "graph", "layers", "network", "models."),
     "tasks.": ("errors", "specs.", "models.", "tasks."),
     "graph": ("errors", "files"),
     "saved_model": ("errors", "files", "graph"),
@@ -72,12 +87,13 @@ ONLY = {
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.data", "specs.layers",
-                      "specs.losses", "specs.memory", "specs.mirror", "specs.model",
-                      "specs.optimizers", "specs.sections", "specs.systems", "tasks.task",
-                      "data.idx", "data.sources", "data.datasets", "experiment", "workdir",
-                      "publish", "images", "reproduction", "results", "signals", "systems",
-                      "inspection"]
+WITHOUT_TENSORFLOW = ["errors", "files", "images", "machine", "specs.basic", "specs.data",
+                      "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
+                      "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
+                      "specs.sections", "specs.systems", "tasks.task", "data.idx", "data.sources",
+                      "data.cifar", "data.picture", "data.folder", "data.splits", "data.datasets",
+                      "experiment", "workdir", "publish", "reproduction", "results", "signals",
+                      "systems", "inspection"]
 
 
 def module_of(path):

@@ -12,6 +12,7 @@ DRAWS = {
     "uniform": lambda key: randomness.uniform((5, 3), key),
     "uniform, scaled": lambda key: randomness.uniform((5, 3), key, -2.0, 3.0),
     "uniform float64": lambda key: randomness.uniform((5, 3), key, dtype=tf.float64),
+    "halves": lambda key: randomness.halves((5, 3), key),
     "normal": lambda key: randomness.normal((5, 3), key, 0.5),
     "normal float64": lambda key: randomness.normal((5, 3), key, dtype=tf.float64),
     "fold_in": lambda key: randomness.fold_in(key, 7),
@@ -33,6 +34,12 @@ def test_the_same_key_gives_the_same_numbers_with_xla_and_without_and_on_every_d
     np.testing.assert_allclose(compiled, reference, rtol=2e-6, atol=1e-6)
   else:
     np.testing.assert_array_equal(compiled, reference)
+  # On a CPU that is known to be one, XLA draws the words in pairs.
+  def on_cpu(k):
+    with tf.device("/device:CPU:0"):
+      return draw(tf.identity(k))
+  again = tf.function(on_cpu, jit_compile=True, autograph=False)(key)
+  np.testing.assert_array_equal(again, compiled)
   graph = tf.function(lambda k: draw(k), jit_compile=False, autograph=False)
   np.testing.assert_array_equal(graph(key), reference)
   for device in tf.config.list_logical_devices("CPU"):
@@ -70,8 +77,9 @@ def test_a_uniform_number_is_the_upper_bits_of_a_philox_integer(dtype, integer, 
 
 def test_a_shape_may_be_a_tensor():
   key = randomness.stream(1, "test")
-  for draw in (randomness.uniform, randomness.normal):
+  for draw in (randomness.uniform, randomness.normal, randomness.halves):
     np.testing.assert_array_equal(draw(tf.constant([2, 3]), key), draw((2, 3), key))
+  for draw in (randomness.uniform, randomness.normal):
     assert draw((), key).shape == () and draw((0, 2), key).shape == (0, 2)
 
 
@@ -81,6 +89,16 @@ def test_uniform_numbers_fill_their_interval_evenly():
   # Mean 0.5, standard deviation 5 / sqrt(12) = 1.443; five standard errors.
   assert abs(draws.mean() - 0.5) < 5 * 1.443 / 200
   assert abs(draws.std() - 1.443) < 0.02
+
+
+def test_both_halves_of_an_integer_fill_their_interval_evenly_and_know_nothing_of_each_other():
+  draws = randomness.halves((40_000,), randomness.stream(0, "test")).numpy()
+  assert draws.dtype == np.float32 and draws.shape == (2, 40_000)
+  assert draws.min() >= 0 and draws.max() < 1 and len(np.unique(draws)) > 2**15
+  # Standard deviation 1 / sqrt(12) = 0.289; five standard errors.
+  assert np.abs(draws.mean(1) - 0.5).max() < 5 * 0.289 / 200
+  assert np.abs(draws.std(1) - 0.289).max() < 0.005
+  assert abs(np.corrcoef(draws)[0, 1]) < 5 / 200
 
 
 def test_normal_numbers_have_mean_zero_and_the_standard_deviation_asked_for():

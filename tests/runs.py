@@ -19,7 +19,8 @@ from tfae.data.pipeline import Batch
 
 ROOT = pathlib.Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
-# Everything that could lose its place: dropout, slots, a schedule, a best loss, a partial batch.
+# Everything that could lose its place: dropout, moving averages, slots, a schedule, a best loss,
+# a partial batch.
 CONFIG = """
 import tfae
 
@@ -27,7 +28,7 @@ def get_config():
   config = tfae.default_config()
   config.data.validation = 97
   config.model.encoder = (tfae.Flatten(), tfae.Dropout(0.2), tfae.Dense(16, activation="elu"),
-                          tfae.Dense(4))
+                          tfae.BatchNorm(), tfae.Dense(4))
   config.optimizer.learning_rate = 1e-2
   config.optimizer.schedule = "cosine"
   config.optimizer.warmup_steps = 5

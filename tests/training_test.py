@@ -64,8 +64,8 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_images(tmp_path):
     codes = np.tanh(x @ kernel(1)) @ kernel(2)  # biases are zero at first
     return np.mean((np.tanh(codes @ kernel(2).T) @ kernel(1).T - x) ** 2)
   log = runs.lines(tmp_path)
-  expected = {"epoch": loss(DATA.train.images), "validation": loss(DATA.validation),
-              "test": loss(DATA.test)}
+  expected = {"epoch": loss(DATA.train.images), "validation": loss(DATA.validation.images),
+              "test": loss(DATA.test.images)}
   for line in log:
     if line["kind"] in expected:
       assert line["loss"] == pytest.approx(expected[line["kind"]], rel=1e-5), line

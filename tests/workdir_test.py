@@ -44,7 +44,8 @@ def test_config_json_carries_schema_version_experiment_and_what_the_data_were(ru
   assert values["schema"] == workdirs.SCHEMA == 1
   assert values["tfae"] == tfae.__version__
   assert values["data"] == {"name": "idx", "sha256": DATA.sha256, "max_value": 255,
-                            "image_shape": [4, 3, 1], "train": 23, "validation": 6, "test": 5}
+                            "image_shape": [4, 3, 1], "classes": 0,
+                            "train": 23, "validation": 6, "test": 5}
   experiment, read = workdirs.read_config(run)
   assert experiment == runs.experiment() and read == values
 

@@ -13,8 +13,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "tfae.errors": ("InputError",),
     "tfae.specs.layers": ("Dense", "Conv2D", "Conv2DTranspose", "MaxPool", "Upsample", "Flatten",
-                          "Reshape", "Activation", "Dropout", "Normal"),
+                          "Reshape", "Activation", "Dropout", "BatchNorm", "LayerNorm", "Branch",
+                          "Normal"),
     "tfae.specs.optimizers": ("SGD", "Adam", "RMSProp", "Adadelta"),
+    "tfae.specs.distortions": ("Augmentation", "Corruption"),
     "tfae.experiment": ("Experiment", "default_config", "Checkpoints", "Logging"),
     "tfae.data.datasets": ("load", "Dataset", "Split"),
     "tfae.network": ("Stack", "mirror"),
@@ -25,8 +27,8 @@ _HOMES = {
     "tfae.training": ("fit", "train", "Result", "NotFiniteError"),
     "tfae.exporting": ("export",),
 }
-_MODULES = ("graph", "initializers", "losses", "ops", "optimizers", "placement", "publish",
-            "randomness", "saved_model")
+_MODULES = ("distributions", "graph", "initializers", "losses", "ops", "optimizers", "placement",
+            "publish", "randomness", "saved_model")
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted([*_HOME, *_MODULES])
 

@@ -8,6 +8,7 @@ import numpy as np
 from tfae import placement
 from tfae import workdir as workdirs
 from tfae.checkpoint import restore_model
+from tfae.data.distortion import Distortion
 from tfae.errors import InputError
 from tfae.network import Stack
 
@@ -27,7 +28,8 @@ def build(experiment, image_shape, max_value, *, classes=0, train_images=None, d
     InputError: layers that don't fit, or a device that does not exist.
   """
   config = experiment.model
-  devices = devices or placement.resolve(experiment.placement)
+  if devices is None:
+    devices = placement.resolve(experiment.placement)
   stacks = {}
   for name, plan in experiment.task.plans(config, image_shape, classes).items():
     stacks[name] = Stack(
@@ -39,6 +41,12 @@ def build(experiment, image_shape, max_value, *, classes=0, train_images=None, d
     mean = (np.zeros(image_shape) if train_images is None
             else train_images.mean(axis=0, dtype=np.float64) / max_value)
   return experiment.task.build(stacks, scale=1 / max_value, mean=mean)
+
+
+def distortion(experiment, max_value, device):
+  """Returns the `Distortion` that an experiment's batches, which lie on `device`, go through."""
+  return Distortion(experiment.corruption, experiment.augmentation, seed=experiment.seed,
+                    max_value=max_value, device=device)
 
 
 def load_model(workdir, checkpoint="latest", device="auto"):

@@ -15,7 +15,7 @@ _MOST_VALUES = 2**26  # in one layer's output: 256 MiB of float32
 def chunk_size(model):
   """Returns how many images are on the device at a time: at most 1,000, fewer for large layers."""
   largest = max(math.prod(shape) for stack in model.components.values()
-                for shape in stack.shapes)
+                for shape in stack.value_shapes)
   return max(1, min(_MOST_IMAGES, _MOST_VALUES // largest))
 
 
@@ -31,19 +31,30 @@ def chunks(split, size):
 class Evaluator:
   """Means of a model's metrics over all examples of a split."""
 
-  def __init__(self, model, chunk=None, seed=0):
+  def __init__(self, model, chunk=None, seed=0, distortion=None):
     """Takes a `tfae.models.model.Model`.
+
+    With a corruption the model sees corrupted images, as in training; its metrics on the images as
+    they are stand beside those, as `clean_<metric>`.
 
     Args:
       model: the model, with the weights that it has when the evaluator is called.
       chunk: how many images are on the device at a time; None: what fits.
       seed: of the noise, where the metrics draw some: it is the same in every evaluation.
+      distortion: a `tfae.data.distortion.Distortion`, or None.
     """
     self._chunk = chunk or chunk_size(model)
-    key = randomness.stream(seed, "evaluation")
-    self._metrics = tf.function(
-        lambda batch, number: model.metrics(batch, randomness.fold_in(key, number)),
-        autograph=False)
+    root = randomness.stream(seed, "evaluation")
+
+    def metrics(batch, number):
+      key = randomness.fold_in(root, number)
+      if distortion is None or not distortion.corrupts:
+        return model.metrics(batch, key)
+      clean = model.metrics(batch, key)
+      return {**model.metrics(distortion(batch, -1 - number, augmented=False), key),
+              **{f"clean_{name}": value for name, value in clean.items()}}
+
+    self._metrics = tf.function(metrics, autograph=False)
     self._traced = {}
 
   def __call__(self, split):
@@ -73,12 +84,12 @@ def pca_squared_error(train, test, components, max_value):
   not beat it at its own code size has learned nothing.
 
   Args:
-    train, test: images `[n, ...]` in the dataset's units.
+    train, test: images `[n, ...]` in the dataset's units; those in files are all decoded.
     components: code size; capped at what `train` allows.
     max_value: pixels are divided by it first.
   """
   from sklearn.decomposition import PCA  # heavy, and only wanted here
-  flat = lambda images: images.reshape(len(images), -1).astype(np.float64) / max_value
+  flat = lambda images: np.asarray(images).reshape(len(images), -1).astype(np.float64) / max_value
   pixels = math.prod(train.shape[1:])
   pca = PCA(min(components, pixels, len(train)), svd_solver="covariance_eigh").fit(flat(train))
   images = flat(test)

@@ -11,6 +11,7 @@ from tfae.errors import InputError, check_choice, check_int, nearest, set_fields
 from tfae.specs import layers as layer_specs
 from tfae.specs import memory
 from tfae.specs.data import Data
+from tfae.specs.distortions import Augmentation, Corruption
 from tfae.specs.model import Model
 from tfae.specs.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 from tfae.specs.sections import Checkpoints, Logging, Placement
@@ -23,7 +24,8 @@ JIT_MODES = ("auto", "on", "off")
 
 TASKS = tasks()
 _EXAMPLES = {Data: "Data('mnist')", Model: "Model((tfae.Flatten(), tfae.Dense(8)))",
-             Task: "Reconstruct()", Optimizer: "tfae.Adam(1e-3)", Placement: "Placement('/GPU:0')",
+             Task: "Reconstruct()", Corruption: "Corruption('masking', 0.3)",
+             Augmentation: "Augmentation(shift=2)", Optimizer: "tfae.Adam(1e-3)", Placement: "Placement('/GPU:0')",
              Checkpoints: "Checkpoints(seconds=60.0)", Logging: "Logging(steps=50)"}
 
 
@@ -41,6 +43,8 @@ class Experiment:
   model: Model = dataclasses.field(default_factory=lambda: Model((layer_specs.Flatten(),
                                                                   layer_specs.Dense(8))))
   task: Task = Reconstruct()
+  corruption: Corruption = Corruption()
+  augmentation: Augmentation = Augmentation()
   optimizer: Optimizer = Adam()
   placement: Placement = Placement()
   checkpoints: Checkpoints = Checkpoints()
@@ -82,8 +86,7 @@ def load_data(experiment, data_dir=None):
     InputError: data that can't be had or read, images that the stacks can't take, or a batch
       larger than the training set.
   """
-  config = experiment.data
-  data = datasets.load(config.name, data_dir, config.validation, experiment.seed, config.stratify)
+  data = datasets.load_config(experiment.data, data_dir, experiment.seed)
   check_fit(experiment, data)
   return data
 
@@ -99,6 +102,7 @@ def check_fit(experiment, data):
   if task.LABELS and not data.classes:
     raise InputError(f"task.name={task.name()!r}: needs labels, the data {data.name!r} have none. "
                      "Use data with labels, or task.name='reconstruct'.")
+  experiment.augmentation.check_shape(data.train.images.shape[1:])
   plans = task.plans(experiment.model, data.train.images.shape[1:], data.classes)
   used = {plan.place for plan in plans.values()} | {"data"}
   for field in dataclasses.fields(Placement):
@@ -111,7 +115,7 @@ def check_fit(experiment, data):
   for plan in plans.values():
     if memory.on_host(getattr(where, plan.place)):
       weights += memory.weight_bytes(plan.layers, plan.shapes, plan.shared)
-      values.append(memory.value_bytes(plan.shapes, experiment.batch_size,
+      values.append(memory.value_bytes(plan.layers, plan.shapes, experiment.batch_size,
                                        2 if experiment.compute_dtype == "bfloat16" else 4))
   memory.check(weights * (1 + slots) + max(values),
                f"model with batch_size={experiment.batch_size}:",
@@ -208,7 +212,7 @@ def to_json(experiment):
       for name, kind in table.items():
         if kind is type(value):
           return {"name": name, **dataclasses.asdict(value)}
-    if isinstance(value, (Data, Model, Placement, Checkpoints, Logging, Experiment)):
+    if dataclasses.is_dataclass(value) and not isinstance(value, (layer_specs.Layer, layer_specs.Normal)):
       return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return layer_specs.to_json(value)
   return plain(experiment)

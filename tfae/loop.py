@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfae import randomness
 from tfae.errors import InputError
-from tfae.specs.layers import Conv2D
+from tfae.specs.layers import Conv2D, walk
 
 # What a step adds to `Loop.totals`, and what it leaves in `Loop.last`.
 TOTALS = ("epoch_loss", "epoch_examples", "interval_loss", "interval_examples")
@@ -32,7 +32,8 @@ def choose_jit(mode, model, data_device):
   if len(devices) > 1:
     return False, "the components are on different devices"
   if "CPU" in data_device:
-    if any(isinstance(layer.spec, Conv2D) for stack in stacks for layer in stack.layers):
+    if any(isinstance(spec, Conv2D) for stack in stacks
+           for spec in walk(layer.spec for layer in stack.layers)):
       return False, "convolutions on a CPU"
     if any(stack.compute_dtype == tf.bfloat16 for stack in stacks):
       return False, "bfloat16 on a CPU"
@@ -48,7 +49,7 @@ class Loop(tf.Module):
     traces: how often the steps were traced; stays 1.
   """
 
-  def __init__(self, model, batches, updater, *, seed, steps_per_loop, jit):
+  def __init__(self, model, batches, updater, *, seed, steps_per_loop, jit, distortion=None):
     """Prepares the graph; nothing is traced before the first `run`.
 
     Args:
@@ -56,19 +57,20 @@ class Loop(tf.Module):
       batches: a `tfae.data.pipeline.Batches`.
       updater: a `tfae.optimizers.Updater` over `model.trainable`.
       seed: int, of the randomness of training.
-      steps_per_loop: most steps a call.
+      steps_per_loop: most steps a call; fewer if `batches` allows no more.
       jit: bool.
+      distortion: a `tfae.data.distortion.Distortion` of the batches, or None.
     """
     super().__init__()
     self.traces = 0
-    self.steps_per_loop = steps_per_loop
+    self._batches, self._distortion = batches, distortion
+    self.steps_per_loop = steps_per_loop = min(steps_per_loop, batches.most_steps)
     key = randomness.stream(seed, "training")
     with tf.device(model.device):
       self.totals = tf.Variable(tf.zeros(len(TOTALS), tf.float64), trainable=False, name="totals")
       self.last = tf.Variable(tf.zeros(len(LAST), tf.float64), trainable=False, name="last")
 
-    def step(number, indices, totals):
-      batch = batches.gather(indices)
+    def step(number, batch, totals):
       loss, gradients = model.loss_and_gradients(batch, randomness.fold_in(key, number))
       norm = updater.apply(gradients, number)
       with tf.device(model.device):
@@ -78,12 +80,14 @@ class Loop(tf.Module):
         last = tf.stack([loss, norm, rate])
         return totals + tf.stack([loss * examples, examples] * 2), last
 
-    def steps(first, count, indices):
+    def steps(first, count, indices, *images):
       def body(i, good, totals, last):
         del last
         # What belongs to no component goes where the data are.
         with tf.device(batches.device):
-          totals, last = step(first + tf.cast(i, tf.int64), indices[i], totals)
+          number = first + tf.cast(i, tf.int64)
+          batch = self.batch(indices[i], number, *(part[i] for part in images))
+          totals, last = step(number, batch, totals)
           # Stops at the step that did it, so that it can be named.
           good = tf.reduce_all(tf.math.is_finite(last))
           return i + 1, good, totals, last
@@ -103,13 +107,25 @@ class Loop(tf.Module):
     # The shapes are the same in every call, whatever `count` is: one trace, one compilation.
     compiled = tf.function(steps, jit_compile=jit or None, autograph=False)
 
-    def run(first, count):
+    def run(first, count, *images):
       self.traces += 1
-      return compiled(first, count, batches.indices(first, steps_per_loop))
+      return compiled(first, count, batches.indices(first, steps_per_loop), *images)
 
     self._concrete = None
     self._run = tf.function(run, autograph=False, input_signature=[
-        tf.TensorSpec([], tf.int64, "first_step"), tf.TensorSpec([], tf.int32, "count")])
+        tf.TensorSpec([], tf.int64, "first_step"), tf.TensorSpec([], tf.int32, "count"),
+        *batches.read_signature(steps_per_loop)])
+
+  def batch(self, indices, step, *images):
+    """Returns the `tfae.data.pipeline.Batch` that the model sees at a step.
+
+    Args:
+      indices: the row of `Batches.indices` of that step.
+      step: int64 scalar.
+      *images: as `Batches.gather` takes them.
+    """
+    batch = self._batches.gather(indices, *images)
+    return batch if self._distortion is None else self._distortion(batch, step)
 
   def run(self, first_step, count):
     """Takes `count` <= steps_per_loop steps within one epoch, or fewer if one is not finite.
@@ -117,8 +133,9 @@ class Loop(tf.Module):
     Returns:
       (steps taken, whether all losses and gradient norms were finite).
     """
+    images = self._batches.read(first_step, count, self.steps_per_loop)
     done = int(self.concrete_function()(tf.constant(first_step, tf.int64),
-                                        tf.constant(count, tf.int32)))
+                                        tf.constant(count, tf.int32), *images))
     return done, bool(tf.reduce_all(tf.math.is_finite(self.last)))
 
   def reset(self, kind):

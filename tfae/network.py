@@ -5,9 +5,9 @@ import re
 
 import tensorflow as tf
 
-from tfae import placement, randomness
+from tfae import layers as built
+from tfae import placement
 from tfae.errors import InputError, check_choice, check_int
-from tfae.layers import Layer
 from tfae.specs import layers as specs
 from tfae.specs import memory
 from tfae.specs.mirror import mirror as mirror_specs
@@ -21,7 +21,8 @@ class Stack(tf.Module):
   """Layers one after the other, all on one device; a callable on tensors.
 
   Every variable exists after construction, under `device`, named `<name>/layer_<i>/kernel` or
-  `/bias`, i counting all layers from 0.
+  `/bias`, i counting all layers from 0. `variables` are all of them, a checkpoint's;
+  `own_variables` those that are trained.
 
   Attributes:
     layers: list of `tfae.layers.Layer`.
@@ -67,8 +68,8 @@ class Stack(tf.Module):
                    "Use fewer units or filters.")
     with tf.device(self.device):
       self.layers = [
-          Layer(spec, shape, path=f"{name}/layer_{i}", seed=seed, dtype=dtype,
-                kernel=kernels.get(i))
+          built.make(spec, shape, path=f"{name}/layer_{i}", seed=seed, dtype=dtype,
+                     kernel=kernels.get(i))
           for i, (spec, shape) in enumerate(zip(layers, self.shapes))]
 
   @property
@@ -80,39 +81,57 @@ class Stack(tf.Module):
     return tuple(self.shapes[-1])
 
   @property
+  def value_shapes(self):
+    """The shapes of the input and of every layer's output, those inside branches too."""
+    return [self.input_shape, *(layer.output_shape for layer in specs.walk(self.layers))]
+
+  @property
   def own_variables(self):
-    """The variables made by this stack, in layer order; a shared kernel is its maker's."""
+    """The trainable variables made by this stack, in layer order; a shared kernel is its maker's.
+
+    The moving averages of a BatchNorm are not among them.
+    """
     return [v for layer in self.layers for v in layer.own_variables]
 
-  def __call__(self, x, key=None):
+  def __call__(self, x, key=None, weights=None):
     """Returns the output, `[batch, *output_shape]` in compute_dtype.
 
     Args:
       x: `[batch, *input_shape]`, any float dtype.
-      key: int64 [2] from `tfae.randomness`, in training: dropout draws from it. None: no dropout.
+      key: int64 [2] from `tfae.randomness`, in training: dropout draws from it, a BatchNorm takes
+        the statistics of the batch and moves its averages. None: not in training, no variable
+        is assigned.
+      weights: `[batch]`, in training: 1 for an example, 0 for padding, which the statistics
+        leave out; None: all are examples.
     """
     with tf.device(self.device):
       x = tf.cast(x, self.compute_dtype)
       for index in range(len(self.layers)):
-        x = self.layer_output(index, x, key)
+        x = self.layer_output(index, x, key, weights)
       return x
 
-  def layer_output(self, index, x, key=None):
-    """Returns what layer `index` alone makes of x, its input in compute_dtype; key as above."""
+  def layer_output(self, index, x, key=None, weights=None):
+    """Returns what layer `index` alone makes of x, its input in compute_dtype.
+
+    `key` and `weights` are those of the whole stack, as above.
+    """
     layer = self.layers[index]
     with tf.device(self.device):
-      needs_key = key is not None and isinstance(layer.spec, specs.Dropout)
-      layer_key = randomness.fold_in(key, index) if needs_key else None
-      with tf.name_scope(layer.path):
-        return layer(x, layer_key)
+      return built.run(layer, index, layer.path, x, key, weights)
 
   def summary_rows(self):
-    """Returns (layer, output shape, parameters, device, tied to) a layer, as strings."""
+    """Returns (layer, output shape, parameters, device, tied to) a layer, as strings.
+
+    A Branch has no parameters of its own; the layers of its branches follow it.
+    """
     rows = []
-    for layer in self.layers:
-      rows.append((f"{layer.path} {type(layer.spec).__name__}",
+    for layer in specs.walk(self.layers):
+      kind, variables = type(layer.spec).__name__, layer.own_variables
+      if layer.branches:
+        kind, variables = f"{kind} ({layer.spec.merge} of {len(layer.branches)})", ()
+      rows.append((f"{layer.path} {kind}",
                    " x ".join(map(str, layer.output_shape)),
-                   f"{sum(math.prod(v.shape) for v in layer.own_variables):,}",
+                   f"{sum(math.prod(v.shape) for v in variables):,}",
                    placement.short(self.device),
                    layer.kernel.name.split(":")[0] if layer.tied else ""))
     return rows

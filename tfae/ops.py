@@ -4,6 +4,8 @@ All take any batch size, known or not, and float32, float64 or bfloat16. Images 
 `[batch, height, width, channels]`. Each has a gradient and an XLA kernel.
 """
 
+import math
+
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
@@ -139,6 +141,32 @@ def upsample(x, factor, output_size):
 def dropout(x, rate, draws):
   """Returns x with 0 where `draws` (uniform in [0, 1)) < rate, the rest divided by 1 - rate."""
   return tf.where(draws < rate, tf.zeros_like(x), x / (1 - rate))
+
+
+def batch_moments(x, weights=None):
+  """Returns (mean, variance, n) of each channel over all axes of x but the last.
+
+  Args:
+    x: `[batch, ..., channels]`, float32 or float64: sums of bfloat16 lose what they add.
+    weights: `[batch]`, 1 for an example, 0 for padding, which then counts for nothing; at least
+      one is 1. None: all are examples.
+
+  Returns:
+    Two `[channels]`, the variance divided by n, and n, a scalar: how many values a channel has.
+  """
+  axes = list(range(x.shape.rank - 1))
+  batch = batch_size(x)
+  weights = tf.ones([batch], x.dtype) if weights is None else tf.cast(weights, x.dtype)
+  n = tf.reduce_sum(weights) * tf.constant(math.prod(x.shape[1:-1]), x.dtype)
+  # To another batch size, which would be spread over the examples in silence, this is an error.
+  weights = tf.reshape(weights, [batch] + [1] * len(x.shape[1:]))
+  mean = tf.reduce_sum(weights * x, axes) / n
+  return mean, tf.reduce_sum(weights * tf.math.squared_difference(x, mean), axes) / n, n
+
+
+def layer_moments(x):
+  """Returns (mean, variance), both `[..., 1]`, over the last axis of x."""
+  return tf.nn.moments(x, [-1], keepdims=True)
 
 
 def batch_size(x):

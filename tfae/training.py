@@ -11,9 +11,8 @@ import tensorflow as tf
 
 from tfae import diagnosis
 from tfae import experiment as experiments
-from tfae import metrics, placement
+from tfae import build, metrics, placement
 from tfae import workdir as workdirs
-from tfae.build import build
 from tfae.checkpoint import Checkpoints
 from tfae.data.datasets import Dataset
 from tfae.data.pipeline import Batches
@@ -98,9 +97,11 @@ class Run:
     self.total_steps = experiment.steps or experiment.epochs * self.batches.steps_per_epoch
     self.updater = Updater(experiment.optimizer, model.trainable, self.total_steps)
     self.jit, self.jit_reason = choose_jit(experiment.jit_compile, model, data_device)
+    distortion = build.distortion(experiment, data.max_value, data_device)
     self.loop = Loop(model, self.batches, self.updater, seed=experiment.seed, jit=self.jit,
-                     steps_per_loop=min(experiment.steps_per_loop, self.batches.steps_per_epoch))
-    self._evaluate = Evaluator(model, seed=experiment.seed)
+                     steps_per_loop=min(experiment.steps_per_loop, self.batches.steps_per_epoch),
+                     distortion=distortion)
+    self._evaluate = Evaluator(model, seed=experiment.seed, distortion=distortion)
     self._standing = _Standing(self.loop)
     # Of this process: (step, loss), (epoch, mean loss), mean loss.
     self._first_loss = self._worst_epoch = self._last_epoch_loss = None
@@ -229,8 +230,8 @@ class Run:
       return fault
     if not self._checkpoints or not self._replay(number):
       fault = diagnosis.of_variables(self.model)
-    return fault or diagnosis.of_step(self.model, self.batches.gather(indices),
-                                      self._experiment.seed, number)
+    batch = self.loop.batch(indices, tf.constant(number, tf.int64))
+    return fault or diagnosis.of_step(self.model, batch, self._experiment.seed, number)
 
   def _replay(self, step):
     """Goes from the newest checkpoint to `step` again; returns whether it got there in time."""
@@ -377,6 +378,6 @@ def prepare(experiment, data, workdir=None):
   """Returns the `Run` of an experiment on loaded data, at step 0."""
   experiments.check_fit(experiment, data)
   devices = placement.resolve(experiment.placement)
-  model = build(experiment, data.train.images.shape[1:], data.max_value, classes=data.classes,
-                train_images=data.train.images, devices=devices)
+  model = build.build(experiment, data.train.images.shape[1:], data.max_value, classes=data.classes,
+                      train_images=data.train.images, devices=devices)
   return Run(experiment, model, data, devices["data"], workdir)

@@ -1,4 +1,4 @@
-"""Layer specs check their fields, know their shapes, and survive JSON."""
+"""Layer specs check their fields, and survive JSON; branches, and what holds of a sequence."""
 
 import dataclasses
 import json
@@ -11,8 +11,8 @@ import pytest
 
 from tfae import errors
 from tfae.specs import layers
-from tfae.specs.layers import (Activation, Conv2D, Conv2DTranspose, Dense, Dropout, Flatten,
-                               MaxPool, Normal, Reshape, Upsample)
+from tfae.specs.layers import (Activation, BatchNorm, Branch, Conv2D, Conv2DTranspose, Dense,
+                               Dropout, Flatten, LayerNorm, MaxPool, Normal, Reshape, Upsample)
 
 BAD_INTS = (0, -1, 2.0, 2.5, True, None, "3", math.nan, 2**31)
 BAD_PAIRS = (*BAD_INTS, (), (2,), (2, 2, 2), (2, 0), (1.5, 2), [2, None])
@@ -48,6 +48,14 @@ BAD = [
     *[("Activation.function", lambda v: Activation(v), v) for v in ("rellu", None, 1)],
     *[("Dropout.rate", lambda v: Dropout(v), v)
       for v in (1, 1.5, -0.1, math.nan, math.inf, None, "0.5", True)],
+    *[("BatchNorm.momentum", lambda v: BatchNorm(v), v)
+      for v in (1, 1.5, -0.1, math.nan, math.inf, None, "0.5", True)],
+    *[(f"{cls.__name__}.epsilon", lambda v, cls=cls: cls(epsilon=v), v)
+      for cls in (BatchNorm, LayerNorm) for v in (0, -1, math.nan, math.inf, None, "1", True)],
+    *[(f"{cls.__name__}.{field}", lambda v, cls=cls, field=field: cls(**{field: v}), v)
+      for cls in (BatchNorm, LayerNorm) for field in ("center", "scale") for v in (0, 1, None, "")],
+    *[("Branch.branches", lambda v: Branch(v), v) for v in ((), [], None, 3, "ab", Dense(3))],
+    *[("Branch.merge", lambda v: Branch(((), ()), v), v) for v in ("Sum", "add", None, 0)],
 ]
 
 
@@ -73,69 +81,6 @@ def test_a_misspelt_activation_is_answered_with_the_nearest():
     Dense(3, activation="rellu")
 
 
-def test_integers_stand_for_pairs_and_a_pool_without_stride_steps_by_its_size():
-  assert Conv2D(3, 2) == Conv2D(3, (2, 2), (1, 1)) == Conv2D(3, [2, 2], [1, 1])
-  assert MaxPool((2, 3)).stride == (2, 3) and MaxPool(2, 1).stride == (1, 1)
-  assert Upsample(3) == Upsample((3, 3)) and Reshape(12) == Reshape((12,)) == Reshape([12])
-  assert hash(Conv2D(3, [2, 2])) == hash(Conv2D(3, 2))
-
-
-# By hand, from Dumoulin and Visin's relations 6 and 14 and TensorFlow's ceil(n / s) for 'same'.
-@pytest.mark.parametrize("spec, before, after", [
-    (Dense(3), (7,), (3,)),
-    (Conv2D(5, 4, 2), (28, 28, 1), (14, 14, 5)),
-    (Conv2D(5, 4, 2, "valid"), (28, 28, 1), (13, 13, 5)),
-    (Conv2D(5, 3, 2), (27, 31, 2), (14, 16, 5)),
-    (Conv2D(5, 3, 2, "valid"), (27, 31, 2), (13, 15, 5)),
-    (Conv2D(5, 3, 3), (27, 31, 2), (9, 11, 5)),
-    (Conv2D(5, 3, 3, "valid"), (27, 31, 2), (9, 10, 5)),
-    (Conv2D(5, (1, 4), (3, 1), "valid"), (7, 4, 2), (3, 1, 5)),
-    (Conv2DTranspose(5, 4, 2), (7, 7, 3), (14, 14, 5)),
-    (Conv2DTranspose(5, 4, 2, "valid"), (13, 13, 3), (28, 28, 5)),
-    (Conv2DTranspose(5, 3, 2, output_size=(27, 31)), (14, 16, 3), (27, 31, 5)),
-    (Conv2DTranspose(5, 3, 3, "valid", (27, 31)), (9, 10, 3), (27, 31, 5)),
-    (MaxPool(), (7, 8, 3), (4, 4, 3)),
-    (MaxPool(3, 2, "valid"), (7, 8, 3), (3, 3, 3)),
-    (Upsample((2, 3)), (4, 5, 3), (8, 15, 3)),
-    (Upsample(2, (7, 11)), (4, 5, 3), (7, 11, 3)),
-    (Flatten(), (4, 5, 3), (60,)),
-    (Reshape((5, 12)), (4, 5, 3), (5, 12)),
-    (Activation("relu"), (4, 5), (4, 5)),
-    (Dropout(0.5), (4, 5), (4, 5)),
-])
-def test_output_shapes_are_those_computed_by_hand(spec, before, after):
-  assert spec.output_shape(before) == after
-
-
-@pytest.mark.parametrize("spec, before, weights", [
-    (Dense(3), (7,), {"kernel": (7, 3), "bias": (3,)}),
-    (Dense(3, use_bias=False), (7,), {"kernel": (7, 3)}),
-    (Conv2D(5, (2, 3)), (7, 8, 4), {"kernel": (2, 3, 4, 5), "bias": (5,)}),
-    (Conv2DTranspose(5, (2, 3)), (7, 8, 4), {"kernel": (2, 3, 5, 4), "bias": (5,)}),
-    (MaxPool(), (7, 8, 4), {}), (Upsample(), (7, 8, 4), {}), (Flatten(), (7, 8, 4), {}),
-    (Reshape((28, 8)), (7, 8, 4), {}), (Activation("relu"), (7,), {}), (Dropout(0.5), (7,), {}),
-])
-def test_weights_are_listed_with_their_shapes(spec, before, weights):
-  assert spec.weights(before) == weights
-
-
-@pytest.mark.parametrize("spec, before, message", [
-    (Dense(3), (7, 8, 4), r"\(features,\), found \(7, 8, 4\).*Flatten"),
-    (Conv2D(3, 2), (7,), r"\(height, width, channels\), found \(7,\).*Reshape"),
-    (Conv2DTranspose(3, 2), (7,), "Reshape"), (MaxPool(), (7, 8), "Reshape"),
-    (Upsample(), (7,), "Reshape"),
-    (Conv2D(3, 5, padding="valid"), (4, 9, 1), "window of 5 does not fit into 4 pixels"),
-    (MaxPool(5, padding="valid"), (9, 4, 1), "window of 5 does not fit into 4 pixels"),
-    (Conv2DTranspose(3, 3, 2, output_size=(9, 7)), (4, 4, 1), r"output_size=\(9, 7\).*\(4, 4\)"),
-    (Conv2DTranspose(3, 5, padding="valid", output_size=(4, 4)), (1, 1, 1), "window of 5"),
-    (Upsample(3, (9, 6)), (3, 3, 1), r"output_size=\(9, 6\).*at least \(7, 7\)"),
-    (Reshape((5, 5)), (4, 6), r"shape=\(5, 5\): holds 25 values, the input \(4, 6\) has 24"),
-])
-def test_a_shape_that_a_layer_cannot_take_is_refused(spec, before, message):
-  with pytest.raises(errors.InputError, match=message):
-    spec.output_shape(before)
-
-
 def test_shapes_lists_the_input_and_what_every_layer_makes_of_it():
   stack = [Conv2D(4, 3, 2), MaxPool(), Flatten(), Dense(2)]
   assert layers.shapes(stack, (9, 9, 1), "encoder") == [
@@ -153,10 +98,98 @@ def test_shapes_lists_the_input_and_what_every_layer_makes_of_it():
     ([Dense(2)], 784, "encoder: input_shape=784: expected a tuple"),
     ([Dense(2)], None, "encoder: input_shape=None: expected a tuple"),
     ([Dense(2)], "ab", "encoder: input_shape='ab': expected a tuple"),
+    ([Dense(2), Branch(((Dense(2), Conv2D(2, 2)), ()))], (4,),
+     r"encoder\[1\]: Branch.branches\[0\]\[1\]: Conv2D: expected an input"),
 ])
 def test_an_impossible_stack_is_refused_with_the_index_of_the_layer(stack, before, message):
   with pytest.raises(errors.InputError, match=message):
     layers.shapes(stack, before, "encoder")
+
+
+@pytest.mark.parametrize("branches, merge, before, after", [
+    # S12: 1x1 and 5x5, summed.
+    (((Conv2D(16, 1),), (Conv2D(16, 5, activation="relu"),)), "sum", (28, 28, 1), (28, 28, 16)),
+    (((Conv2D(3, 1),), (Conv2D(5, 5),), ()), "concat", (7, 6, 2), (7, 6, 10)),
+    (((Dense(4), Dense(3)), ()), "sum", (3,), (3,)),
+    (((Dense(4), Dense(3)), ()), "concat", (3,), (6,)),
+    (((MaxPool(),), (Conv2D(2, 3, 2),)), "sum", (7, 7, 2), (4, 4, 2)),
+    (((Branch(((), ()), "concat"), Dense(5)), (Dense(5),)), "sum", (3,), (5,)),
+    (((Flatten(),),), "sum", (2, 3), (6,)),
+])
+def test_branches_are_merged_by_sum_or_along_the_last_axis(branches, merge, before, after):
+  assert Branch(branches, merge).output_shape(before) == after
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda: Branch(((Dense(3),), ())).output_shape((4,)),
+     r"merge='sum': the branches end in shapes \(3,\), \(4,\), expected equal ones"),
+    (lambda: Branch(((Conv2D(2, 3, 2),), ()), "concat").output_shape((4, 4, 2)),
+     r"merge='concat': the branches end in shapes \(2, 2, 2\), \(4, 4, 2\), expected equal ones "
+     "but for the last"),
+    (lambda: Branch(((Flatten(),), ()), "concat").output_shape((4, 4, 2)), "but for the last axis"),
+    (lambda: Branch((Conv2D(2, 1), Conv2D(2, 5))),
+     r"Branch.branches\[0\]=Conv2D.*\(layer,\) for one, \(\) for the input"),
+    (lambda: Branch(((Dense(2), "relu"), ())), r"Branch.branches\[0\]\[1\]='relu': expected a layer"),
+    (lambda: Branch(((Dense(2**30),), ())).output_shape((2**30,)),
+     r"Branch.branches\[0\]\[0\]: Dense: its kernel of shape .* holds \d+ values"),
+    (lambda: LayerNorm().output_shape((28, 28, 1)), r"LayerNorm: the input \(28, 28, 1\) has one"),
+])
+def test_branches_that_cannot_be_merged_and_layers_that_cannot_be_are_refused(make, message):
+  with pytest.raises(errors.InputError, match=message):
+    make()
+
+
+def nested(depth):
+  branch = Branch(((), ()))
+  for _ in range(depth - 1):
+    branch = Branch(((branch,), ()))
+  return branch
+
+
+def test_branches_lie_in_branches_sixteen_deep_and_no_deeper():
+  assert layers.shapes([nested(16)], (3,), "encoder") == [(3,), (3,)]
+  assert len(list(layers.walk([nested(16)]))) == 16
+  with pytest.raises(errors.InputError, match="branches lie in branches 17 deep, expected at most"):
+    nested(17)
+
+
+def test_the_layers_of_branches_count_towards_the_most_of_a_stack():
+  half = Branch((tuple([Activation("relu")] * 500), ()))
+  layers.shapes([half], (3,), "encoder")
+  with pytest.raises(errors.InputError, match="encoder: has 1002 layers, expected at most 1000"):
+    layers.shapes([half, half], (3,), "encoder")
+  with pytest.raises(errors.InputError, match="Branch.branches: has 1003 layers"):
+    Branch(((half,), (half,)))
+
+
+def test_the_weights_of_branches_are_listed_by_their_names():
+  branch = Branch(((Conv2D(3, 1), BatchNorm(center=False)),
+                   (Branch(((Conv2D(3, 2, use_bias=False),), ()), "concat"), Conv2D(3, 1)), ()))
+  assert branch.weights((5, 5, 3)) == {
+      "branch_0/layer_0/kernel": (1, 1, 3, 3), "branch_0/layer_0/bias": (3,),
+      "branch_0/layer_1/gamma": (3,), "branch_1/layer_0/branch_0/layer_0/kernel": (2, 2, 3, 3),
+      "branch_1/layer_1/kernel": (1, 1, 6, 3), "branch_1/layer_1/bias": (3,)}
+
+
+def test_walking_finds_every_layer_a_branch_before_what_lies_in_it():
+  inner = Branch(((Dense(2),), ()))
+  outer = Branch(((inner, Dense(3)), (Flatten(),)))
+  assert list(layers.walk([Dropout(0.5), outer, Dense(4)])) == [
+      Dropout(0.5), outer, inner, Dense(2), Dense(3), Flatten(), Dense(4)]
+
+
+@pytest.mark.parametrize("stack, function", [
+    ([Dense(2, activation="tanh"), Dropout(0.5), Flatten()], "tanh"),
+    ([Dense(2, activation="tanh"), Dense(3)], "linear"),
+    ([Dense(2), Activation("softmax")], "softmax"),
+    ([Dense(2, activation="relu"), BatchNorm()], "linear"),
+    ([Branch(((Dense(2),), (Dense(2, activation="relu"),)))], "linear"),
+    ([Dense(2, activation="sigmoid"), Branch(((Dropout(0.5),), ()))], "sigmoid"),
+    ([Dense(2, activation="sigmoid"), Branch(((Dense(2),), ()))], "linear"),
+    ([MaxPool()], "linear"),
+])
+def test_the_function_that_a_stack_ends_in_is_known_through_branches(stack, function):
+  assert layers.output_activation(stack) == function
 
 
 SPECS = [
@@ -168,6 +201,10 @@ SPECS = [
     MaxPool(), MaxPool((2, 3), 1, "valid"), Upsample(), Upsample((2, 3), (5, 7)),
     Flatten(), Reshape((2, 3, 1)), Reshape(6), Activation("gelu"), Dropout(0.25),
     Dropout(np.float64(0.25)), Normal(0.5), Normal(1),
+    BatchNorm(), BatchNorm(0, epsilon=np.float32(1e-5), center=False), LayerNorm(),
+    LayerNorm(epsilon=1, scale=False), Branch(((), ())),
+    Branch([[Conv2D(16, 1)], (Conv2D(16, 5, kernel_initializer=Normal(1)), BatchNorm())], "concat"),
+    Branch(((Branch(((Dense(3),), ()), "concat"), Dense(2)), (Dense(2),))),
 ]
 
 

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tfae import errors, network
 from tfae.specs import layers, mirror
-from tfae.specs.layers import (Activation, Conv2D, Conv2DTranspose, Dense, Dropout, Flatten,
-                               MaxPool, Normal, Reshape, Upsample)
+from tfae.specs.layers import (Activation, BatchNorm, Branch, Conv2D, Conv2DTranspose, Dense,
+                               Dropout, Flatten, LayerNorm, MaxPool, Normal, Reshape, Upsample)
 
 
 def decoder_of(encoder, input_shape, **options):
@@ -26,7 +26,7 @@ def parameters(*stacks):
 def layer_for(draw, shape):
   """A layer that takes `shape`."""
   pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
-  name = draw(st.sampled_from(["Activation", "Dropout", "Flatten", "Reshape"] +
+  name = draw(st.sampled_from(["Activation", "Dropout", "Flatten", "Reshape", "BatchNorm"] +
                               (["Dense"] * 2 if len(shape) == 1 else []) +
                               (["Conv2D", "Conv2DTranspose", "MaxPool", "Upsample"] * 3
                                if len(shape) == 3 else [])))
@@ -40,6 +40,8 @@ def layer_for(draw, shape):
       return Activation(draw(st.sampled_from(["relu", "softmax", "linear"])))
     case "Dropout":
       return Dropout(0.25)
+    case "BatchNorm":
+      return BatchNorm() if shape[-1] == 1 else draw(st.sampled_from([BatchNorm(), LayerNorm()]))
     case "Flatten":
       return Flatten()
     case "Reshape":
@@ -82,7 +84,8 @@ def stacks(draw):
     if math.prod(after) <= 2000:
       stack.append(layer)
       shape = after
-  hypothesis.assume(any(not isinstance(layer, (Activation, Dropout)) for layer in stack))
+  hypothesis.assume(any(not isinstance(layer, (Activation, Dropout, BatchNorm, LayerNorm))
+                        for layer in stack))
   return input_shape, stack
 
 
@@ -156,6 +159,8 @@ def test_an_upsample_that_repeats_its_last_pixels_cannot_be_undone():
     ([Dense(3, activation="softmax")], [Dense(7, activation="sigmoid")]),
     # Before the first affine layer there is none to stand between.
     ([Activation("tanh"), Dense(3)], [Dense(7, activation="sigmoid")]),
+    ([BatchNorm(), Dense(5), BatchNorm(), Activation("relu"), LayerNorm(), Dense(3), LayerNorm()],
+     [Dense(5, activation="relu"), Dense(7, activation="sigmoid")]),
     ([Dropout(0.5), Dense(5, activation="relu"), Dropout(0.5), Dense(3)],
      [Dense(5, activation="relu"), Dense(7, activation="sigmoid")]),
 ])
@@ -199,6 +204,9 @@ def test_initializers_are_those_of_the_layers_undone():
     (lambda: mirror.mirror([Dense(3)], (7,), use_bias=1), "mirror: use_bias=1"),
     (lambda: mirror.mirror([Activation("relu")], (7,)), "no layer to undo"),
     (lambda: mirror.mirror([Dropout(0.5)], (7,)), "no layer to undo"),
+    (lambda: mirror.mirror([BatchNorm()], (7,)), "no layer to undo"),
+    (lambda: mirror.mirror([Dense(3), Branch(((Dense(3),), ()))], (7,)),
+     "mirror: can't undo a Branch.*Write the decoder out"),
     (lambda: mirror.mirror([Dense(3), Conv2D(2, 2)], (7,)), r"encoder\[1\]: Conv2D"),
 ])
 def test_bad_arguments_are_refused(call, message):

@@ -135,7 +135,7 @@ def _find_config(argv):
       if str(path) != path.name or not packaged.is_file():
         names = sorted(p.name for p in packaged.parent.glob("*.py"))
         sys.exit(_fail(f"--config={value}: no such file.{nearest(path.name, names)} Those of the "
-                       f"package, found by their name alone, are {', '.join(names)}."))
+                       f"package, in {packaged.parent}, are found by their name alone."))
       value = value.replace(path.name, str(packaged), 1)
     result.append(f"{name}={value}")
   return result

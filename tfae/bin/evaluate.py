@@ -37,8 +37,11 @@ def main():
   cli.import_tensorflow()  # not before the input has been checked
   from tfae import build, diagnosis, evaluation
   model, _, _, step = build.load_model(workdir, args.checkpoint, args.device)
+  evaluate = evaluation.Evaluator(
+      model, seed=experiment.seed,
+      distortion=build.distortion(experiment, data.max_value, model.components["encoder"].device))
   result = {"workdir": workdir, "checkpoint": step, "split": args.split,
-            "images": len(split), **evaluation.Evaluator(model, seed=experiment.seed)(split)}
+            "images": len(split), **evaluate(split)}
   worse = False
   if args.pca:
     size = math.prod(model.encoder.output_shape)

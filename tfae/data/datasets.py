@@ -8,39 +8,43 @@ import pathlib
 
 import numpy as np
 
-from tfae.data import idx, sources
-from tfae.errors import InputError, check_bool, check_choice, check_int
-from tfae.specs.data import NAMES
+from tfae.data import cifar, folder, idx, sources, splits
+from tfae.data.folder import FolderImages
+from tfae.errors import InputError, check_int
+from tfae.specs.data import Data
 
 _DIGITS_TEST = 297  # leaves 1,500 for training
 _DIGITS_TEST_SEED = 20240229  # any constant: the test images never depend on a run's seed
 _LISTED = 20  # names of a folder shown in an error
+_FILES = {"idx": "IDX files", "cifar10": "CIFAR-10's binary batches", "images": "PNG or JPEG files"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-  """Images, uint8 [n, height, width, 1], and their labels, uint8 [n] or None; both read-only.
+  """Images, uint8 [n, height, width, channels], and their labels, integers [n] or None.
 
-  Other integers and real numbers may be given by hand. Raises InputError for anything else.
+  Arrays become read-only. `images` may be a `tfae.data.folder.FolderImages`, which decodes what is
+  asked for. Other integers and real numbers may be given by hand. Raises InputError for anything
+  else.
   """
-  images: np.ndarray
+  images: np.ndarray | FolderImages
   labels: np.ndarray | None
 
   def __post_init__(self):
     for name, value in (("images", self.images), ("labels", self.labels)):
       if name == "labels" and value is None:
         continue
+      if name == "images" and isinstance(value, FolderImages) and len(value):
+        continue
       if not isinstance(value, np.ndarray) or value.dtype.kind not in "uif" or not len(value):
-        found = (f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray)
-                 else type(value).__name__)
+        found = (f"{value.dtype} of shape {value.shape}"
+                 if isinstance(value, (np.ndarray, FolderImages)) else type(value).__name__)
         raise InputError(f"Split.{name}: found {found}; expected a NumPy array of integers or real "
                          "numbers with at least one entry. np.asarray(..., np.float32) makes one.")
+      value.flags.writeable = False
     if self.labels is not None and len(self.labels) != len(self.images):
       raise InputError(f"Split.labels: found {len(self.labels)}, expected {len(self.images)}, one "
                        "for each image.")
-    self.images.flags.writeable = False
-    if self.labels is not None:
-      self.labels.flags.writeable = False
 
   def __len__(self):
     return len(self.images)
@@ -58,6 +62,16 @@ class Dataset:
   test: Split
   max_value: int
 
+  @property
+  def _arrays(self):
+    """Yields (path, array) of what there is."""
+    for part in ("train", "validation", "test"):
+      split = getattr(self, part)
+      for field in ("images", "labels"):
+        array = None if split is None else getattr(split, field)
+        if array is not None:
+          yield f"{part}/{field}", array
+
   @functools.cached_property
   def classes(self):
     """Number of classes: 1 + the largest label; 0 if a part has no labels."""
@@ -68,20 +82,20 @@ class Dataset:
 
   @functools.cached_property
   def sha256(self):
-    """Hex digest over name, dtype, shape and bytes of every split's arrays: the data's identity."""
+    """Hex digest over name, dtype, shape and bytes of every split's arrays: the data's identity.
+
+    Of images in a folder: over names, sizes and bytes of their files.
+    """
     digest = hashlib.sha256()
-    for part in ("train", "validation", "test"):
-      split = getattr(self, part)
-      for field in ("images", "labels"):
-        array = None if split is None else getattr(split, field)
-        if array is not None:
-          digest.update(f"{part}/{field} {array.dtype.str} {array.shape}\n".encode())
-          digest.update(np.ascontiguousarray(array))
+    for path, array in self._arrays:
+      digest.update(f"{path} {array.dtype.str} {array.shape}\n".encode())
+      digest.update(array.identity() if isinstance(array, FolderImages)
+                    else np.ascontiguousarray(array))
     return digest.hexdigest()
 
 
-def load(name, data_dir=None, validation=0, seed=0, stratify=False):
-  """Loads a data set: 'digits', 'mnist' or 'idx'.
+def load(name, data_dir=None, validation=0, seed=0, stratify=False, **fields):
+  """Loads a data set.
 
   digits: 1,797 scans of 8x8, values 0 to 16, ten classes, embedded in scikit-learn; 297 fixed
     test images, stratified. Source: Alpaydin and Kaynak, Optical Recognition of Handwritten
@@ -91,53 +105,101 @@ def load(name, data_dir=None, validation=0, seed=0, stratify=False):
     Gradient-based learning applied to document recognition, 1998.
   idx: the IDX files of the folder `data_dir`, raw or .gz: train-images*, test-images* or
     t10k-images*, and, optional for each, train-labels*, test-labels* or t10k-labels*.
+  cifar10: colour images of 32x32, values 0 to 255, ten classes, from the binary batches in the
+    folder `data_dir` (see tfae.data.cifar).
+  images: the PNG and JPEG files of the folder `data_dir`, values 0 to 255, decoded when they are
+    used (see tfae.data.folder).
 
-  `validation` images are taken out of train, chosen by `seed`; `stratify` keeps the proportions
-  of the classes. Train and validation keep the original order. Returns a Dataset.
-  What was verified is what is used: nothing is read twice, and the files of 'idx' are those of
-  one moment. Raises InputError for a bad argument, for files that are missing, ambiguous, damaged,
-  changed while they are read or too large, and if `stratify` finds no labels or too few images of
-  a class.
+  Args:
+    name: one of these.
+    data_dir: a folder; None: none.
+    seed: int >= 0, of every random choice.
+    validation, stratify, **fields: those of `tfae.specs.data.Data`, which says what they do.
+
+  Returns:
+    A `Dataset`. Images of each part keep the original order. What was verified is what is used:
+    nothing is read twice, and the files of 'idx' and 'cifar10' are those of one moment; an image
+    file that has changed since then is an error where it is decoded.
+
+  Raises:
+    InputError: a bad argument; files that are missing, ambiguous, damaged, changed while they are
+      read or too large; a split that the images or their labels don't allow.
   """
-  check_choice("name", name, NAMES)
-  check_int("validation", validation, 0)
+  config = Data(name=name, validation=validation, stratify=stratify, **fields)
+  return load_config(config, data_dir, seed)
+
+
+def load_config(config, data_dir=None, seed=0):
+  """As `load`, of a `tfae.specs.data.Data`."""
+  name = config.name
   seed = check_int("seed", seed, 0, 2**63 - 1)
-  check_bool("stratify", stratify)
   if name == "digits" and data_dir:
     raise InputError(f"data_dir={str(data_dir)!r}: expected none for 'digits', which is embedded. "
                      "Leave data_dir out, or choose 'mnist' or 'idx'.")
-  if name == "idx" and not data_dir:
-    raise InputError(f"data_dir={data_dir!r}: expected a folder of IDX files for 'idx'.")
-  train, test = {"digits": _digits, "mnist": _mnist, "idx": _idx}[name](data_dir)
-  if stratify and train.labels is None:
-    raise InputError("stratify=True: expected False, the train images have no labels.")
-  kept, carved = _carve(train, check_int("validation", validation, 0, len(train) - 1), seed,
-                        stratify)
-  return Dataset(name, kept, carved, test, 16 if name == "digits" else 255)
+  if name in _FILES and not data_dir:
+    raise InputError(f"data_dir={data_dir!r}: expected a folder of {_FILES[name]} for {name!r}.")
+  parts = {"digits": _digits, "mnist": _mnist, "idx": _idx, "cifar10": _cifar10,
+           "images": _images}[name](config, data_dir)
+  rows = splits.split(config, [0 if part is None else len(part) for part in parts],
+                      _labels(config, parts), seed)
+  train, validation, test = (None if part is None else _select(parts, part) for part in rows)
+  return Dataset(name, train, validation, test, 16 if name == "digits" else 255)
 
 
-def _digits(_):
+def _labels(config, parts):
+  """Returns the labels that the split may ask for: of both parts if it joins them, else train's."""
+  if not splits.joined(config) or parts[1] is None:
+    return parts[0].labels
+  labels = [part.labels for part in parts]
+  if (labels[0] is None) != (labels[1] is None):
+    raise InputError("pool or fractions: one of train and test has labels, the other has none. "
+                     "Add the missing label file, or take away the other.")
+  return None if labels[0] is None else np.concatenate(labels)
+
+
+def _select(parts, rows):
+  """Returns the Split of ascending rows of the joined parts, without a copy of a whole part."""
+  first = 0
+  for part in parts:
+    size = 0 if part is None else len(part)
+    if first <= rows[0] and rows[-1] < first + size:
+      return part if len(rows) == size else _take(part, rows - first)
+    first += size
+  images, labels = [part.images for part in parts], [part.labels for part in parts]
+  whole = images[0].joined(images[1]) if isinstance(images[0], FolderImages) \
+      else np.concatenate(images)
+  return _take(Split(whole, None if labels[0] is None else np.concatenate(labels)), rows)
+
+
+def _take(split, rows):
+  images = split.images
+  return Split(images.subset(rows) if isinstance(images, FolderImages) else images[rows],
+               None if split.labels is None else split.labels[rows])
+
+
+def _digits(*_):
   import sklearn.datasets  # heavy
   digits = sklearn.datasets.load_digits()
   everything = Split(digits.images.astype(np.uint8)[..., None], digits.target.astype(np.uint8))
-  return _carve(everything, _DIGITS_TEST, _DIGITS_TEST_SEED, True)
+  return tuple(_take(everything, rows) for rows in splits.carve(
+      np.arange(len(everything)), everything.labels, _DIGITS_TEST, _DIGITS_TEST_SEED, True))
 
 
-def _mnist(data_dir):
+def _mnist(_, data_dir):
   files = sources.mnist(data_dir)
   return tuple(_split(*idx.read_pair(files[f"{part}_images"], files[f"{part}_labels"]))
                for part in ("train", "test"))
 
 
-def _idx(data_dir):
-  folder = pathlib.Path(data_dir)
+def _idx(_, data_dir):
+  directory = pathlib.Path(data_dir)
   try:
-    names = sorted(os.listdir(folder))
+    names = sorted(os.listdir(directory))
   except OSError as error:
-    raise InputError(f"data_dir={str(folder)!r}: can't be listed: {error.strerror}. Expected a "
+    raise InputError(f"data_dir={str(directory)!r}: can't be listed: {error.strerror}. Expected a "
                      "folder of IDX files.") from error
-  paths = [(_one(folder, names, prefixes, "images", required=True),
-            _one(folder, names, prefixes, "labels", required=False))
+  paths = [(_one(directory, names, prefixes, "images", required=True),
+            _one(directory, names, prefixes, "labels", required=False))
            for prefixes in (("train",), ("test", "t10k"))]
   with idx.unchanged([path for pair in paths for path in pair if path]):
     train, test = (_split(idx.read_images(images), None) if labels is None else
@@ -150,38 +212,31 @@ def _idx(data_dir):
   return train, test
 
 
-def _one(folder, names, prefixes, kind, required):
+def _cifar10(_, data_dir):
+  return tuple(Split(*part) for part in cifar.read(data_dir))
+
+
+def _images(config, data_dir):
+  found = folder.read(data_dir, config.size, config.channels or 3)
+  if found[1] is None and not splits.joined(config):
+    raise InputError(f"{data_dir}: has no sub-folders train and test, so data.fractions, such as "
+                     "(.8, .1, .1), or data.pool with ranges must say which images are for what.")
+  return tuple(None if part is None else Split(*part) for part in found)
+
+
+def _one(directory, names, prefixes, kind, required):
   patterns = [f"{prefix}-{kind}" for prefix in prefixes]
   matches = [name for name in names if name.startswith(tuple(patterns))]
   if len(matches) == 1:
-    return folder / matches[0]
+    return directory / matches[0]
   if not matches and not required:
     return None
   expected = " or ".join(f"{pattern}*" for pattern in patterns)
   found = matches or names
   more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-  raise InputError(f"{folder}: found {', '.join(found[:_LISTED]) or 'nothing'}{more}; expected "
+  raise InputError(f"{directory}: found {', '.join(found[:_LISTED]) or 'nothing'}{more}; expected "
                    f"exactly one file named {expected} (IDX, raw or .gz). Add or remove files.")
 
 
 def _split(images, labels):
   return Split(images[..., None], labels)
-
-
-def _carve(split, n, seed, stratify):
-  """Returns `split` without n images chosen by `seed`, and those (None if n is 0)."""
-  if n == 0:
-    return split, None
-  if stratify:
-    from sklearn.model_selection import train_test_split  # heavy
-    try:
-      _, chosen = train_test_split(np.arange(len(split)), test_size=n, random_state=seed % 2**32,
-                                   stratify=split.labels)
-    except ValueError as error:
-      raise InputError(f"stratify=True, validation={n}: not possible: {error}") from error
-  else:
-    chosen = np.random.Generator(np.random.Philox(seed)).permutation(len(split))[:n]
-  taken = np.zeros(len(split), bool)
-  taken[chosen] = True
-  return tuple(Split(split.images[rows], None if split.labels is None else split.labels[rows])
-               for rows in (~taken, taken))

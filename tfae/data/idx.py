@@ -147,15 +147,7 @@ def _read(path, axes):
     # Python integers don't overflow, and nothing is allocated for a size that can't be there.
     if header + size > most:
       raise InputError(f"{path}: truncated or wrong sizes: found at most {most} bytes, {expected}")
-    # Past them a gzip file would end the machine before any allocation failed.
-    if size > machine.memory_bytes():
-      raise InputError(f"{path}: too large: {size} bytes of data by its header, and this machine "
-                       f"has {machine.memory_bytes()} of memory. Use fewer or smaller images.")
-    try:
-      data = read_up_to(stream, size + 1)  # one more byte tells that there is too much
-    except MemoryError:
-      raise InputError(f"{path}: too large: {size} bytes of data by its header, more than this "
-                       "process may take. Use fewer or smaller images.") from None
+    data = read_sized(path, stream, size)
   if len(data) < size:
     raise InputError(f"{path}: truncated: found {header + len(data)} bytes, {expected}")
   if len(data) > size:
@@ -186,6 +178,22 @@ def _read_header(path, stream, axes):
     if n == 0:
       raise InputError(f"{path}: {axis} at offset {4 + 4 * i}: found 0, expected at least 1.")
   return shape
+
+
+def read_sized(path, stream, size):
+  """Reads `size` bytes of the file `path`, and one more if there is one: it tells too much.
+
+  Raises InputError if this machine or process can't hold so much.
+  """
+  # Past the memory a gzip file would end the machine before any allocation failed.
+  if size > machine.memory_bytes():
+    raise InputError(f"{path}: too large: {size} bytes of data, and this machine has "
+                     f"{machine.memory_bytes()} of memory. Use fewer or smaller images.")
+  try:
+    return read_up_to(stream, size + 1)
+  except MemoryError:
+    raise InputError(f"{path}: too large: {size} bytes of data, more than this process may take. "
+                     "Use fewer or smaller images.") from None
 
 
 def read_up_to(stream, size):

@@ -1,10 +1,13 @@
-"""Batches of in-memory images, in an order that is a function of (seed, epoch, position)."""
+"""Batches of images, in an order that is a function of (seed, epoch, position)."""
 
+import math
 import typing
 
 import tensorflow as tf
 
 from tfae import randomness
+from tfae.data.folder import FolderImages
+from tfae.data.reading import ReadAhead
 from tfae.errors import check_int
 
 
@@ -23,23 +26,27 @@ class Batch(typing.NamedTuple):
 
 
 class Batches:
-  """Images on the data device, and which of them stand in the batch of a step.
+  """Images and labels on the data device, and which of them stand in the batch of a step.
+
+  Images in files stay there: `read` has those of the next steps decoded, outside the graph.
 
   Every epoch is a permutation of all examples. The last batch of an epoch, if it is partial, is
   padded: its shape is the same and its padding has weight 0, so that one trace serves all.
 
   Attributes:
-    images: `[n, height, width, channels]` on `device`, in the dataset's dtype and units.
+    images: `[n, height, width, channels]` on `device`, in the dataset's dtype and units; or the
+      `FolderImages`.
     size: number of images.
     batch_size: images a batch.
     steps_per_epoch: batches an epoch, the partial one included.
+    most_steps: how many steps one call of `read` may ask for; infinite for images on the device.
   """
 
   def __init__(self, images, batch_size, *, labels=None, seed=0, device="/CPU:0"):
     """Copies images and labels to the device.
 
     Args:
-      images: array `[n, height, width, channels]`, n >= 1.
+      images: array or `tfae.data.folder.FolderImages` `[n, height, width, channels]`, n >= 1.
       batch_size: 1 to n.
       labels: integers `[n]`, or None.
       seed: int; another seed is another order.
@@ -54,10 +61,17 @@ class Batches:
     self.device = device
     # index_shuffle has a CPU kernel only.
     self._order_device = device if "CPU" in device else "/device:CPU:0"
+    self._seed = seed
+    self._ahead = None
+    self.most_steps = math.inf
     with tf.device(device):
-      self.images = tf.constant(images)
       self._labels = None if labels is None else tf.constant(labels, tf.int32)
-      self._key = randomness.stream(seed, "order")
+      if isinstance(images, FolderImages):
+        self.images = images
+        self._ahead = ReadAhead(images, batch_size, self._rows)
+        self.most_steps = self._ahead.most_steps
+      else:
+        self.images = tf.constant(images)
 
   def indices(self, first_step, steps):
     """Returns which images stand in the batches of `steps` steps from first_step on.
@@ -72,16 +86,53 @@ class Batches:
       int32 `[steps, batch_size]`, -1 for padding.
     """
     with tf.device(self._order_device):
-      epoch = first_step // self.steps_per_epoch
-      first = first_step % self.steps_per_epoch * self.batch_size
-      position = first + tf.range(steps * self.batch_size, dtype=tf.int64)
-      index = randomness.order(tf.minimum(position, self.size - 1), self.size, self._key, epoch)
-      return tf.reshape(tf.where(position < self.size, index, -1), [steps, self.batch_size])
+      return self._rows(first_step, steps)
 
-  def gather(self, indices):
-    """Returns the `Batch` of one row of `indices`; padding repeats image 0 with weight 0."""
+  def _rows(self, first_step, steps):
+    epoch = first_step // self.steps_per_epoch
+    first = first_step % self.steps_per_epoch * self.batch_size
+    position = first + tf.range(steps * self.batch_size, dtype=tf.int64)
+    key = randomness.stream(self._seed, "order")
+    index = randomness.order(tf.minimum(position, self.size - 1), self.size, key, epoch)
+    return tf.reshape(tf.where(position < self.size, index, -1), [steps, self.batch_size])
+
+  def read(self, first_step, count, steps):
+    """Returns what a graph of `steps` steps needs besides `indices`, which `gather` takes apart.
+
+    Args:
+      first_step, count: ints: which steps will be taken, all of one epoch.
+      steps: at least `count`, at most `most_steps`.
+
+    Returns:
+      () for images on the device; for images in files ([steps, batch_size, ...],), decoded.
+
+    Raises:
+      InputError: a file that is gone, has changed or can't be decoded.
+    """
+    if self._ahead is None:
+      return ()
+    with tf.device(self.device):
+      return (tf.identity(self._ahead(first_step, count, steps)),)
+
+  def read_signature(self, steps):
+    """Returns the `tf.TensorSpec`s of what `read` returns."""
+    shape = [steps, self.batch_size, *self.images.shape[1:]]
+    return () if self._ahead is None else (tf.TensorSpec(shape, self.images.dtype, "images"),)
+
+  def gather(self, indices, *images):
+    """Returns the `Batch` of one row of `indices`; padding repeats image 0 with weight 0.
+
+    Args:
+      indices: int32 `[batch_size]`.
+      *images: of images in files, in a graph: their part of what `read` returned.
+    """
     with tf.device(self.device):
       rows = tf.maximum(indices, 0)
-      images = tf.gather(self.images, rows)
+      if images:
+        images, = images
+      elif self._ahead:
+        images = tf.constant(self.images[rows.numpy()])
+      else:
+        images = tf.gather(self.images, rows)
       labels = None if self._labels is None else tf.gather(self._labels, rows)
       return Batch(images, images, labels, tf.cast(indices >= 0, tf.float32))

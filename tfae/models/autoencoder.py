@@ -103,10 +103,10 @@ class Autoencoder(Model):
     inputs = target if batch.inputs is batch.images else self.normalised(batch.inputs)
 
     def loss(codes):
-      values = self._losses(target, self.run("decoder", codes, key))
+      values = self._losses(target, self.run("decoder", codes, key, batch.weights))
       return weighted_mean(values, batch.weights)
 
-    return [self.segment("encoder", lambda x: self.run("encoder", x, key)),
+    return [self.segment("encoder", lambda x: self.run("encoder", x, key, batch.weights)),
             self.segment("decoder", loss)], inputs
 
   def settings(self):

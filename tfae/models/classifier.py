@@ -65,10 +65,11 @@ class Classifier(Model):
 
   def segments(self, batch, key):
     def loss(features):
-      values = self._cross_entropy(batch.labels, self.run("head", features, key))
+      logits = self.run("head", features, key, batch.weights)
+      values = self._cross_entropy(batch.labels, logits)
       return weighted_mean(values, batch.weights)
 
-    return ([self.segment("encoder", lambda x: self.run("encoder", x, key)),
+    return ([self.segment("encoder", lambda x: self.run("encoder", x, key, batch.weights)),
              self.segment("head", loss)], self.normalised(batch.inputs))
 
   def signatures(self, max_value=None):

@@ -97,11 +97,18 @@ class Model(tf.Module):
       return None
     return randomness.fold_in(key, self._names.index(name))
 
-  def run(self, name, x, key=None):
-    """Returns what component `name` makes of x; `key` of the step: as in training."""
+  def run(self, name, x, key=None, weights=None):
+    """Returns what component `name` makes of x.
+
+    Args:
+      name: of the component.
+      x: its input.
+      key: of the step, for what is done in training only, such as dropout; None: not in training.
+      weights: `[batch]`, 0 for padding, which batch normalisation in training leaves out.
+    """
     stack = getattr(self, name)
     with tf.device(stack.device):
-      return stack(x, self.stack_key(name, key))
+      return stack(x, self.stack_key(name, key), weights)
 
   def segment(self, name, function):
     """Returns the `gradients.Segment` of component `name` that computes `function`.
@@ -151,15 +158,15 @@ class Model(tf.Module):
     """
     x = self.normalised(batch.inputs)
     for name in self._names:
-      for layer, x in self.stack_outputs(name, x, key):
+      for layer, x in self.stack_outputs(name, x, key, batch.weights):
         yield layer, x
 
-  def stack_outputs(self, name, x, key=None):
-    """Yields (layer, its output) of one component."""
+  def stack_outputs(self, name, x, key=None, weights=None):
+    """Yields (layer, its output) of one component; arguments as `run`'s."""
     stack, key = getattr(self, name), self.stack_key(name, key)
     x = tf.cast(x, stack.compute_dtype)
     for index, layer in enumerate(stack.layers):
-      x = stack.layer_output(index, x, key)
+      x = stack.layer_output(index, x, key, weights)
       yield layer, x
 
   def signatures(self, max_value=None):

@@ -1,286 +1,91 @@
-"""Layer specs: what a layer is, without its variables.
+"""Layer specs: what a layer is, without its variables; and what holds of a sequence of them.
 
-A spec is a frozen dataclass that checks its own fields and does its own shape arithmetic, in
-pure Python: an impossible stack is refused before TensorFlow is imported. Shapes are tuples of
-ints without the batch: `(height, width, channels)` for images, `(features,)` for vectors.
-
-Size arithmetic of convolution and pooling: Dumoulin and Visin 2016, "A guide to convolution
-arithmetic for deep learning", sections 2 and 4, with TensorFlow's "same" padding.
+All layers are found here, those of `tfae.specs.basic` and `tfae.specs.normalization` too. Pure
+Python: an impossible stack is refused before TensorFlow is imported.
 """
 
 import dataclasses
 import math
 
-from tfae.errors import InputError, check_bool, check_choice, check_float32, check_int, shown
+from tfae.errors import InputError, check_choice, check_int, shown
+# pylint: disable=unused-import
+from tfae.specs.basic import (ACTIVATIONS, INITIALIZERS, LARGEST_SIZE, Activation, Conv2D,
+                              Conv2DTranspose, Dense, Dropout, Flatten, Layer, MaxPool, Normal,
+                              Reshape, Upsample)
+from tfae.specs.normalization import BatchNorm, LayerNorm
 
-ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid",
-               "softplus", "softmax")
-INITIALIZERS = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
-                "lecun_normal", "orthogonal", "zeros", "ones")
-PADDINGS = ("same", "valid")
+MERGES = ("sum", "concat")
 
-# Found by trying (TensorFlow 2.21, CPU): a transposed convolution of stride 700 crashes the
-# process, one of 512 does not.
-LARGEST_STRIDE = 256
-LARGEST_WINDOW = 4096  # of a pooling or upsampling, which is as many copies of the image
-LARGEST_RANK = 8  # of a Reshape; TensorFlow aborts the process at 255
 LARGEST_DEPTH = 1000  # layers of a stack; to trace and run 200 took 12 s
-LARGEST_SIZE = 2**31 - 1  # values of one image or weight: TensorFlow's kernels count in 32 bits
+LARGEST_NESTING = 16  # branches in branches; far from what Python's own recursion takes
 
 
 @dataclasses.dataclass(frozen=True)
-class Normal:
-  """Initialiser: normal with mean 0 and standard deviation `stddev`."""
-  stddev: float
+class Branch(Layer):
+  """Several sequences of layers on the same input, and their outputs made into one.
+
+  `Branch((long, ()))` is the residual connection of He et al. 2016, "Deep residual learning for
+  image recognition", equation 1: an empty sequence gives the input itself.
+
+  Variables are named `<layer>/branch_<j>/layer_<k>/kernel`, j and k counting from 0.
+
+  Attributes:
+    branches: tuple of tuples of layers; a branch may hold branches.
+    merge: 'sum', for outputs of one shape, or 'concat', along the last axis (the channels), for
+      outputs that differ in that one only.
+  """
+  branches: tuple = dataclasses.field()  # without it the default of the base class would hold
+  merge: str = "sum"
 
   def __post_init__(self):
-    object.__setattr__(self, "stddev", check_float32("Normal.stddev", self.stddev, 0, above=True))
+    if not isinstance(self.branches, (tuple, list)) or not self.branches:
+      raise InputError(f"Branch.branches={shown(self.branches)}: expected a non-empty tuple of "
+                       "tuples of layers, such as ((Conv2D(16, 1),), (Conv2D(16, 5),)).")
+    for index, branch in enumerate(self.branches):
+      if not isinstance(branch, (tuple, list)):
+        raise InputError(f"Branch.branches[{index}]={shown(branch)}: expected a tuple of layers, "
+                         "(layer,) for one, () for the input itself.")
+      _check_layers(branch, f"Branch.branches[{index}]")
+    self._set(branches=tuple(map(tuple, self.branches)))
+    _check_depth([self], "Branch.branches")
+    check_choice("Branch.merge", self.merge, MERGES)
 
-
-def _pair(name, value, maximum=LARGEST_SIZE):
-  """Returns (vertical, horizontal) of an int or a pair of ints from 1 to `maximum`."""
-  pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-  if len(pair) != 2:
-    raise InputError(f"{name}={shown(value)}: expected an integer or a pair (vertical, "
-                     "horizontal).")
-  return tuple(check_int(name, v, 1, maximum) for v in pair)
-
-
-def _windows(layer, size, window, stride, padding):
-  """Returns how many windows fit along one axis of `size` pixels."""
-  count = math.ceil(size / stride) if padding == "same" else (size - window) // stride + 1
-  if count < 1:
-    raise InputError(f"{layer}: a window of {window} does not fit into {size} pixels with "
-                     "padding='valid'. Use padding='same', a smaller window or fewer layers.")
-  return count
-
-
-def _is_image(layer, shape):
-  if len(shape) != 3:
-    raise InputError(f"{layer}: expected an input of shape (height, width, channels), found "
-                     f"{shape}. Put Reshape((height, width, channels)) before it.")
-
-
-@dataclasses.dataclass(frozen=True)
-class Layer:
-  """Base of all layer specs."""
+  def paths(self, input_shape):
+    """Returns the shapes along each branch, as `shapes` does, for an input of `input_shape`."""
+    return [_along(branch, input_shape, f"Branch.branches[{index}]")
+            for index, branch in enumerate(self.branches)]
 
   def output_shape(self, input_shape):
-    """Returns the shape that `input_shape` becomes; raises InputError if it can't be taken."""
-    raise NotImplementedError
+    ends = [path[-1] for path in self.paths(input_shape)]
+    first = ends[0]
+    if self.merge == "sum" and any(end != first for end in ends):
+      raise InputError(f"Branch.merge='sum': the branches end in shapes "
+                       f"{shown(ends)[1:-1]}, expected equal ones. Give them equal strides, "
+                       "padding and channels, or use merge='concat' for other channels.")
+    if any(end[:-1] != first[:-1] for end in ends):
+      raise InputError(f"Branch.merge='concat': the branches end in shapes {shown(ends)[1:-1]}, "
+                       "expected equal ones but for the last axis. Give them equal strides and "
+                       "padding.")
+    return first if self.merge == "sum" else (*first[:-1], sum(end[-1] for end in ends))
 
   def weights(self, input_shape):
-    """Returns {weight name: shape} for an input of `input_shape`; {} for most layers."""
-    del input_shape
-    return {}
-
-  def _set(self, **fields):
-    for name, value in fields.items():
-      object.__setattr__(self, name, value)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Affine(Layer):
-  """What Dense, Conv2D and Conv2DTranspose share; kernels are their only weights of rank > 1."""
-  activation: str = dataclasses.field(default="linear", kw_only=True)
-  use_bias: bool = dataclasses.field(default=True, kw_only=True)
-  kernel_initializer: object = dataclasses.field(default="glorot_uniform", kw_only=True)
-
-  def __post_init__(self):
-    layer = type(self).__name__
-    check_choice(f"{layer}.activation", self.activation, ACTIVATIONS)
-    check_bool(f"{layer}.use_bias", self.use_bias)
-    if not isinstance(self.kernel_initializer, Normal):
-      check_choice(f"{layer}.kernel_initializer", self.kernel_initializer, INITIALIZERS)
-
-  def _with_bias(self, kernel_shape, channels):
-    return {"kernel": kernel_shape, **({"bias": (channels,)} if self.use_bias else {})}
-
-
-@dataclasses.dataclass(frozen=True)
-class Dense(_Affine):
-  """activation(x W + b): `[batch, n]` to `[batch, units]`; kernel `[n, units]`."""
-  units: int
-
-  def __post_init__(self):
-    super().__post_init__()
-    self._set(units=check_int("Dense.units", self.units, 1))
-
-  def output_shape(self, input_shape):
-    if len(input_shape) != 1:
-      raise InputError(f"Dense: expected an input of shape (features,), found {input_shape}. "
-                       "Put Flatten() before it.")
-    return (self.units,)
-
-  def weights(self, input_shape):
-    return self._with_bias((input_shape[0], self.units), self.units)
-
-
-@dataclasses.dataclass(frozen=True)
-class Conv2D(_Affine):
-  """Cross-correlation: `[batch, h, w, c]` to `[batch, h', w', filters]`; kernel `[kh, kw, c, filters]`.
-
-  h' = ceil(h / stride) with padding 'same', floor((h - kh) / stride) + 1 with 'valid'.
-  """
-  filters: int
-  kernel_size: int | tuple
-  stride: int | tuple = 1
-  padding: str = "same"
-
-  def __post_init__(self):
-    super().__post_init__()
-    layer = type(self).__name__
-    self._set(filters=check_int(f"{layer}.filters", self.filters, 1),
-              kernel_size=_pair(f"{layer}.kernel_size", self.kernel_size),
-              stride=_pair(f"{layer}.stride", self.stride, LARGEST_STRIDE))
-    check_choice(f"{layer}.padding", self.padding, PADDINGS)
-
-  def output_shape(self, input_shape):
-    _is_image("Conv2D", input_shape)
-    return tuple(_windows("Conv2D", *axis, self.padding) for axis in
-                 zip(input_shape, self.kernel_size, self.stride)) + (self.filters,)
-
-  def weights(self, input_shape):
-    return self._with_bias((*self.kernel_size, input_shape[2], self.filters), self.filters)
-
-
-@dataclasses.dataclass(frozen=True)
-class Conv2DTranspose(Conv2D):
-  """The transpose of Conv2D: `[batch, h', w', c]` to `[batch, h, w, filters]`; kernel `[kh, kw, filters, c]`.
-
-  `output_size` (h, w) chooses among the sizes that a Conv2D of the same kernel, stride and
-  padding takes to (h', w'). Without it: h' * stride with 'same', (h' - 1) * stride + kh with
-  'valid'.
-  """
-  output_size: tuple | None = None
-
-  def __post_init__(self):
-    super().__post_init__()
-    if self.output_size is not None:
-      self._set(output_size=_pair("Conv2DTranspose.output_size", self.output_size))
-
-  def output_shape(self, input_shape):
-    _is_image("Conv2DTranspose", input_shape)
-    size = self.output_size or tuple(
-        n * stride if self.padding == "same" else (n - 1) * stride + window
-        for n, window, stride in zip(input_shape, self.kernel_size, self.stride))
-    for n, *axis in zip(input_shape, size, self.kernel_size, self.stride):
-      if _windows("Conv2DTranspose", *axis, self.padding) != n:
-        raise InputError(f"Conv2DTranspose.output_size={self.output_size}: a convolution with "
-                         f"kernel {self.kernel_size}, stride {self.stride} and padding "
-                         f"{self.padding!r} does not take it to {input_shape[:2]}. Leave it None "
-                         "for the usual size.")
-    return (*size, self.filters)
-
-  def weights(self, input_shape):
-    return self._with_bias((*self.kernel_size, self.filters, input_shape[2]), self.filters)
-
-
-@dataclasses.dataclass(frozen=True)
-class MaxPool(Layer):
-  """Maximum over windows: `[batch, h, w, c]` to `[batch, h', w', c]`; sizes as Conv2D's.
-
-  `stride` None means `size`: windows side by side.
-  """
-  size: int | tuple = 2
-  stride: int | tuple | None = None
-  padding: str = "same"
-
-  def __post_init__(self):
-    self._set(size=_pair("MaxPool.size", self.size, LARGEST_WINDOW))
-    self._set(stride=self.size if self.stride is None
-              else _pair("MaxPool.stride", self.stride, LARGEST_WINDOW))
-    check_choice("MaxPool.padding", self.padding, PADDINGS)
-
-  def output_shape(self, input_shape):
-    _is_image("MaxPool", input_shape)
-    return tuple(_windows("MaxPool", *axis, self.padding) for axis in
-                 zip(input_shape, self.size, self.stride)) + input_shape[2:]
-
-
-@dataclasses.dataclass(frozen=True)
-class Upsample(Layer):
-  """Nearest neighbour: each pixel becomes a block of `factor`; `[batch, h, w, c]`.
-
-  `output_size` (h, w) cuts the last row and column of blocks short, or repeats the last pixel.
-  """
-  factor: int | tuple = 2
-  output_size: tuple | None = None
-
-  def __post_init__(self):
-    self._set(factor=_pair("Upsample.factor", self.factor, LARGEST_WINDOW))
-    if self.output_size is not None:
-      self._set(output_size=_pair("Upsample.output_size", self.output_size))
-
-  def output_shape(self, input_shape):
-    _is_image("Upsample", input_shape)
-    full = tuple(n * factor for n, factor in zip(input_shape, self.factor))
-    size = self.output_size or full
-    if any(n <= m - factor for n, m, factor in zip(size, full, self.factor)):
-      raise InputError(f"Upsample.output_size={self.output_size}: would cut off whole pixels of "
-                       f"the {input_shape[:2]} input; at least "
-                       f"{tuple(m - f + 1 for m, f in zip(full, self.factor))} is needed.")
-    return size + input_shape[2:]
-
-
-@dataclasses.dataclass(frozen=True)
-class Flatten(Layer):
-  """`[batch, ...]` to `[batch, product]`, in row-major order."""
-
-  def output_shape(self, input_shape):
-    return (math.prod(input_shape),)
-
-
-@dataclasses.dataclass(frozen=True)
-class Reshape(Layer):
-  """`[batch, ...]` to `[batch, *shape]`, in row-major order."""
-  shape: tuple
-
-  def __post_init__(self):
-    shape = self.shape if isinstance(self.shape, (tuple, list)) else (self.shape,)
-    if not shape:
-      raise InputError(f"Reshape.shape={self.shape!r}: expected at least one size.")
-    if len(shape) > LARGEST_RANK:
-      raise InputError(f"Reshape.shape={shown(self.shape)}: expected at most {LARGEST_RANK} sizes, "
-                       f"found {len(shape)}.")
-    self._set(shape=tuple(check_int("Reshape.shape", n, 1) for n in shape))
-
-  def output_shape(self, input_shape):
-    if math.prod(input_shape) != math.prod(self.shape):
-      raise InputError(f"Reshape.shape={self.shape}: holds {math.prod(self.shape)} values, the "
-                       f"input {input_shape} has {math.prod(input_shape)}.")
-    return self.shape
-
-
-@dataclasses.dataclass(frozen=True)
-class Activation(Layer):
-  """A function of each value by itself (softmax: of each vector along the last axis)."""
-  function: str
-
-  def __post_init__(self):
-    check_choice("Activation.function", self.function, ACTIVATIONS)
-
-  def output_shape(self, input_shape):
-    return input_shape
-
-
-@dataclasses.dataclass(frozen=True)
-class Dropout(Layer):
-  """In training each value is 0 with probability `rate`, the others are scaled by 1 / (1 - rate).
-
-  Source: Srivastava et al. 2014, section 10 (the inverted form). Identity outside training.
-  """
-  rate: float
-
-  def __post_init__(self):
-    self._set(rate=check_float32("Dropout.rate", self.rate, 0, 1, below=True))
-
-  def output_shape(self, input_shape):
-    return input_shape
+    return {f"branch_{j}/layer_{k}/{name}": shape
+            for j, (branch, path) in enumerate(zip(self.branches, self.paths(input_shape)))
+            for k, (layer, before) in enumerate(zip(branch, path))
+            for name, shape in layer.weights(before).items()}
 
 
 LAYERS = {cls.__name__: cls for cls in (Dense, Conv2D, Conv2DTranspose, MaxPool, Upsample, Flatten,
-                                        Reshape, Activation, Dropout)}
+                                        Reshape, Activation, Dropout, BatchNorm, LayerNorm,
+                                        Branch)}
+
+
+def walk(layers):
+  """Yields all `layers`, specs or built, each Branch before the layers of its branches."""
+  for layer in layers:
+    yield layer
+    for branch in layer.branches:
+      yield from walk(branch)
 
 
 def shapes(layers, input_shape, name):
@@ -297,18 +102,43 @@ def shapes(layers, input_shape, name):
     raise InputError(f"{name}: input_shape={shown(input_shape)}: expected a tuple without the "
                      "batch, (features,) or (height, width, channels).")
   input_shape = tuple(check_int(f"{name}: input_shape", n, 1) for n in input_shape)
-  if len(layers) > LARGEST_DEPTH:
-    raise InputError(f"{name}: has {len(layers)} layers, expected at most {LARGEST_DEPTH}.")
-  result = [input_shape]
+  _check_layers(layers, name)
+  _check_depth(layers, name)
+  return _along(layers, input_shape, name)
+
+
+def _check_layers(layers, name):
   for index, layer in enumerate(layers):
     if not isinstance(layer, Layer):
-      raise InputError(f"{name}[{index}]={shown(layer)}: expected a layer "
-                       f"({', '.join(LAYERS)}).")
+      raise InputError(f"{name}[{index}]={shown(layer)}: expected a layer ({', '.join(LAYERS)}).")
+
+
+def _check_depth(layers, name):
+  """Raises InputError for too many layers, counting those in branches, or too many levels."""
+  count = sum(1 for _ in walk(layers))
+  if count > LARGEST_DEPTH:
+    raise InputError(f"{name}: has {count} layers, expected at most {LARGEST_DEPTH}.")
+  if _nesting(layers) > LARGEST_NESTING:
+    raise InputError(f"{name}: branches lie in branches {_nesting(layers)} deep, expected at most "
+                     f"{LARGEST_NESTING}.")
+
+
+def _nesting(layers):
+  return max((1 + max(map(_nesting, layer.branches)) for layer in layers if layer.branches),
+             default=0)
+
+
+def _along(layers, input_shape, name):
+  """Returns the shapes between `layers`, none for no layers but the input's."""
+  result = [input_shape]
+  for index, layer in enumerate(layers):
     try:
       result.append(layer.output_shape(result[-1]))
     except InputError as error:
       raise InputError(f"{name}[{index}]: {error}") from None
-    for what, shape in {"output": result[-1], **layer.weights(result[-2])}.items():
+    # What lies in branches was looked at there.
+    weights = {} if layer.branches else layer.weights(result[-2])
+    for what, shape in {"output": result[-1], **weights}.items():
       if math.prod(shape) > LARGEST_SIZE:
         raise InputError(f"{name}[{index}]: {type(layer).__name__}: its {what} of shape {shape} "
                          f"holds {math.prod(shape)} values, expected at most {LARGEST_SIZE}. Use "
@@ -316,12 +146,41 @@ def shapes(layers, input_shape, name):
   return result
 
 
-def output_activation(layers):
-  """Returns the name of the function that made the values which `layers` give."""
-  for layer in reversed(layers):
-    if isinstance(layer, (_Affine, Activation)):
-      return layer.function if isinstance(layer, Activation) else layer.activation
-  return "linear"
+def values(layers, along):
+  """Yields the shapes that each layer, those in branches too, has in memory at once: (in, out).
+
+  Args:
+    layers: specs.
+    along: the shapes between them, as `shapes` returns them.
+
+  Yields:
+    Two lists of shapes; a Branch merges several into one.
+  """
+  for layer, before, after in zip(layers, along, along[1:]):
+    ends = [before]
+    if layer.branches:
+      paths = layer.paths(before)
+      for branch, path in zip(layer.branches, paths):
+        yield from values(branch, path)
+      ends = [path[-1] for path in paths]
+    yield ends, [after]
+
+
+def output_activation(layers, before="linear"):
+  """Returns the name of the function that made the values which `layers` give.
+
+  Of a Branch: 'linear' if one of its branches is, else the function of the first. `before` is
+  what the input comes from.
+  """
+  for layer in layers:
+    if layer.branches:
+      ends = [output_activation(branch, before) for branch in layer.branches]
+      before = "linear" if "linear" in ends else ends[0]
+    elif isinstance(layer, (BatchNorm, LayerNorm)):
+      before = "linear"
+    else:
+      before = getattr(layer, "activation", getattr(layer, "function", before))
+  return before
 
 
 def to_json(spec):

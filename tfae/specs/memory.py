@@ -10,6 +10,7 @@ import os
 
 from tfae import machine
 from tfae.errors import InputError
+from tfae.specs import layers as specs
 
 _FLOAT32 = 4  # bytes of a weight, whatever the compute dtype is
 
@@ -22,7 +23,7 @@ def on_host(device):
 
 
 def weight_bytes(layers, shapes, shared=()):
-  """Returns the bytes of the variables that `layers` make.
+  """Returns the bytes of the trainable variables that `layers` make, those in branches too.
 
   Args:
     layers: layer specs.
@@ -34,10 +35,10 @@ def weight_bytes(layers, shapes, shared=()):
       for name, shape in layer.weights(before).items() if name != "kernel" or index not in shared)
 
 
-def value_bytes(shapes, images, itemsize=_FLOAT32):
+def value_bytes(layers, shapes, images, itemsize=_FLOAT32):
   """Returns the bytes of the largest input and output of one layer, for a batch of `images`."""
   return images * itemsize * max(
-      math.prod(before) + math.prod(after) for before, after in zip(shapes, shapes[1:]))
+      sum(map(math.prod, before + after)) for before, after in specs.values(layers, shapes))
 
 
 def check(needed, what, way_out):

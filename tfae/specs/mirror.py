@@ -43,6 +43,9 @@ def _inverse(layer, shape, activation, use_bias):
       return specs.MaxPool(last, layer.factor, "valid")
     case specs.Flatten() | specs.Reshape():
       return specs.Reshape(shape)
+    case specs.Branch():
+      raise InputError("mirror: can't undo a Branch: what was merged can't be taken apart. Write "
+                       "the decoder out.")
     case _:
       return None
 
@@ -55,6 +58,10 @@ def mirror(encoder, input_shape, *, output_activation="linear", use_bias=None):
   Reshape; Dropout and activations leave nothing to undo. The activation that stands between two
   affine layers of the encoder stands between their inverses too; one before the first shapes the
   input, one after the last the code, and neither is repeated.
+
+  BatchNorm and LayerNorm are not undone, nor repeated: the statistics of the decoder are its own,
+  and whether it should normalise is not the encoder's to say. A decoder with layers of this kind,
+  and one for an encoder with a Branch, is written out.
 
   Args:
     encoder: sequence of layer specs.
