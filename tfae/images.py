@@ -68,8 +68,8 @@ def read(path, wanted, *, resize=False, invert=False):
     if image.shape[:2] != (height, width):
       if not resize:
         raise InputError(f"{path}: has {image.shape[0]} x {image.shape[1]} pixels (height x "
-                         f"width), the model takes {height} x {width}. Crop it to what is to be seen, and "
-                         "resize it, or let --resize do that.")
+                         f"width), the model takes {height} x {width}. Crop it to what is to be "
+                         "seen, and resize it, or let --resize do that.")
       image = _resized(image, height, width, notes)
     images = image[None] * wanted.max_value
   if invert:

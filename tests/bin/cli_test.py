@@ -174,8 +174,16 @@ def test_the_guard_against_tensorflow_would_show(folder, tmp_path):
   assert code == 99
 
 
-@pytest.mark.parametrize("binary", ["train", "evaluate", "reproduce", "inspect", "predict"])
+@pytest.mark.parametrize("binary", ["train", "evaluate", "reproduce", "inspect_model", "predict"])
 def test_help_lists_the_flags_and_ends(binary):
   code, out, err = runs.finish(runs.python("-c", ONE, binary, "--help"))
   assert code in (0, 1) and err == ""
-  assert "--workdir" in out and "tfae-" + binary in out
+  assert "--workdir" in out and "tfae-" + binary.removesuffix("_model") in out
+
+
+def test_a_binary_may_be_started_by_its_path_too():
+  # Its folder is the first on the path of modules then, and must hide none of Python's own.
+  for path in (runs.ROOT / "tfae" / "bin").glob("*.py"):
+    assert path.stem not in sys.stdlib_module_names
+  code, out, err = runs.finish(runs.python(runs.ROOT / "tfae" / "bin" / "train.py", "--help"))
+  assert code == 0 and "--workdir" in out, err

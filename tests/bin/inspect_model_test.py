@@ -62,7 +62,7 @@ def fixture_outcomes(tmp_path_factory):
       tmp / "digit.png")
   Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp / "large.png")
   np.save(tmp / "codes.npy", np.ones((2, 3)))
-  place = lambda flags: ["inspect", *(flag.format(tmp=tmp) for flag in flags)]
+  place = lambda flags: ["inspect_model", *(flag.format(tmp=tmp) for flag in flags)]
   ends = runs.many([place(flags) for flags in CASES.values()], tmp_path_factory.mktemp("said"),
                    ["tensorflow", "PIL.Image", "tfae.build", "tfae.workdir", "tfae.saved_model"])
   early = runs.many([place(flags) for flags, _ in EARLY.values()], tmp_path_factory.mktemp("said"),
@@ -101,8 +101,9 @@ def test_ops_are_those_of_the_inference_graph_and_the_export_has_the_same(outcom
 
 def test_variables_have_shape_dtype_device_and_whether_they_are_trained(outcomes):
   code, out, _ = outcomes[1]["ops"]
-  assert code == 0 and len(out[:out.index("op  ")].splitlines()) == 7
-  assert table(out, "encoder/layer_1/kernel") == [
+  variables = out[:out.index("op  ")]
+  assert code == 0 and len(variables.splitlines()) == 7
+  assert table(variables, "encoder/layer_1/kernel") == [
       ["encoder/layer_1/kernel", "[64, 16]", "float32", "/CPU:0", "yes"]]
 
 
