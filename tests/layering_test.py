@@ -30,7 +30,7 @@ FLOORS = [
      "workdir", "run", "training", "transfer", "reproduction", "results", "systems"},
     {"saved_model", "publish", "exporting", "inspection"},
     {"bin.cli", "bin.train", "bin.evaluate", "bin.weights",
-     "bin.reproduce", "bin.inspect", "bin.predict"},
+     "bin.reproduce", "bin.inspect_model", "bin.predict"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
@@ -73,7 +73,7 @@ SAME_FLOOR = {
     "exporting": {"publish", "saved_model"},
     "inspection": {"saved_model"},
     "bin.reproduce": {"bin.cli"},
-    "bin.inspect": {"bin.cli"},
+    "bin.inspect_model": {"bin.cli"},
     "bin.predict": {"bin.cli"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
