@@ -42,7 +42,7 @@ setup(
         "tfae-train = tfae.bin.train:run",
         "tfae-evaluate = tfae.bin.evaluate:run",
         "tfae-reproduce = tfae.bin.reproduce:run",
-        "tfae-inspect = tfae.bin.inspect:run",
+        "tfae-inspect = tfae.bin.inspect_model:run",
         "tfae-predict = tfae.bin.predict:run",
         "tfae-weights = tfae.bin.weights:run",
     ]},

@@ -15,7 +15,7 @@ import tfae
 def get_config():
   config = tfae.default_config()
   config.data.name = "mnist"
-  config.data.fractions = (0.7, 0.2, 0.1)
+  config.data.fractions = (0.7, 0.198, 0.102)
   config.data.stratify = True
 
   def conv(filters, stride=1):

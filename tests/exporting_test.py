@@ -71,6 +71,7 @@ def test_signature_json_says_what_the_model_is(exported):
   # 3*3*1*4 + 4, then 3 x 2 x 4 = 24 inputs to 5 codes, and the biases of the mirror: 24, 1.
   assert export.parameters == described["metadata"]["parameters"] == 40 + 24 * 5 + 5 + 24 + 1
   assert described["metadata"]["dataset"] == "noise"
+  assert 0 < described["metadata"]["border"] < 1
   assert described["signatures"]["encode"]["inputs"]["images"]["shape"] == [None, 9, 7, 1]
   assert described["signatures"]["encode"]["inputs"]["images"]["value_range"] == [0, 255]
   assert model.loss in described["signatures"]["score"]["outputs"]["score"]["meaning"]

@@ -16,21 +16,21 @@ FLOORS = [
     {"errors", "files", "images", "machine"},
     {"specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
      "specs.memory", "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-     "specs.sections", "specs.systems", "specs.variational"},
+     "specs.penalties", "specs.sections", "specs.systems", "specs.variational"},
     {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
      "graph"},
     {"data.augmentation", "data.cifar", "data.corruption", "data.datasets", "data.distortion",
      "data.folder", "data.idx", "data.picture", "data.pipeline", "data.reading", "data.sources",
      "data.splits"},
     {"layers", "network", "optimizers", "checkpoint", "weights"},
-    {"models.model", "models.autoencoder", "models.classifier", "models.probe",
-     "models.variational"},
+    {"models.model", "models.autoencoder", "models.classifier", "models.penalties",
+     "models.probe", "models.variational"},
     {"tasks.task", "tasks.reconstruct", "tasks.classify", "tasks.probe", "tasks.variational"},
     {"experiment", "evaluation", "likelihood", "diagnosis", "loop", "metrics", "signals", "build",
      "workdir", "run", "training", "transfer", "reproduction", "results", "systems"},
     {"saved_model", "publish", "exporting", "inspection"},
     {"bin.cli", "bin.train", "bin.evaluate", "bin.weights",
-     "bin.reproduce", "bin.inspect", "bin.predict"},
+     "bin.reproduce", "bin.inspect_model", "bin.predict"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
@@ -41,6 +41,7 @@ SAME_FLOOR = {
     "specs.mirror": {"specs.layers"},
     "specs.model": {"specs.layers"},
     "specs.normalization": {"specs.basic"},
+    "specs.penalties": {"specs.layers"},
     "distributions": {"losses"},
     "data.distortion": {"data.augmentation", "data.corruption"},
     "randomness": {"ops"},
@@ -52,7 +53,7 @@ SAME_FLOOR = {
     "data.pipeline": {"data.folder", "data.reading"},
     "data.datasets": {"data.cifar", "data.folder", "data.idx", "data.sources", "data.splits"},
     "network": {"layers"},
-    "models.autoencoder": {"models.model"},
+    "models.autoencoder": {"models.model", "models.penalties"},
     "models.classifier": {"models.model"},
     "models.probe": {"models.classifier"},
     "models.variational": {"models.autoencoder", "models.model"},
@@ -72,7 +73,7 @@ SAME_FLOOR = {
     "exporting": {"publish", "saved_model"},
     "inspection": {"saved_model"},
     "bin.reproduce": {"bin.cli"},
-    "bin.inspect": {"bin.cli"},
+    "bin.inspect_model": {"bin.cli"},
     "bin.predict": {"bin.cli"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
@@ -97,10 +98,10 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 WITHOUT_TENSORFLOW = ["errors", "files", "images", "machine", "specs.basic", "specs.data",
                       "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
                       "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-                      "specs.sections", "specs.systems", "specs.variational", "tasks.task",
-                      "data.idx", "data.sources", "data.cifar", "data.picture", "data.folder",
-                      "data.splits", "data.datasets", "experiment", "workdir", "publish",
-                      "reproduction", "results", "signals", "systems", "inspection"]
+                      "specs.penalties", "specs.sections", "specs.systems", "specs.variational",
+                      "tasks.task", "data.idx", "data.sources", "data.cifar", "data.picture",
+                      "data.folder", "data.splits", "data.datasets", "experiment", "workdir",
+                      "publish", "reproduction", "results", "signals", "systems", "inspection"]
 
 
 def module_of(path):

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tfae
 from tfae import experiment as experiments
-from tfae import loop
+from tfae import build, graph, loop, saved_model
 from tfae.data.datasets import Dataset, Split
 from tfae.data.pipeline import Batch
 
@@ -127,6 +127,12 @@ def batch(images, weights=None):
 
 def replace(experiment_, **fields):
   return dataclasses.replace(experiment_, **fields)
+
+
+def publish_digits(workdir, folder):
+  """Writes what export_saved_model.py would of a run on the digits, in this process, unverified."""
+  model = build.load_model(workdir, device="/CPU:0")[0]
+  saved_model.write(folder, graph.freeze(model.signatures(16)), {"border": 0.0})
 
 
 def python(*arguments, **options):

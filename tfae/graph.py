@@ -159,7 +159,7 @@ def _run(graph_def, names, feeds):
   with tf.Graph().as_default() as graph:
     tf.import_graph_def(graph_def, name="")
     with tf.compat.v1.Session(graph=graph) as session:
-      return session.run(names, feeds)
+      return session.run(tf.nest.map_structure(graph.get_tensor_by_name, names), feeds)
 
 
 def _union_of_inputs(signatures):

@@ -31,8 +31,9 @@ class Wanted:
 
 
 def border(images, max_value):
-  """Returns the median of the outermost pixels of `images` `[n, height, width, channels]`, in [0, 1].
+  """Returns the median of the outermost pixels of images, in [0, 1].
 
+  `images` `[n, height, width, channels]`, from 0 to `max_value`.
   Near 0 for white on black (MNIST), near 1 for black on white.
   """
   edges = [images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]]
@@ -60,15 +61,15 @@ def read(path, wanted, *, resize=False, invert=False):
     images, notes = _read_array(path, wanted), []
   else:
     if channels not in (1, 3):
-      raise InputError(f"{path}: the model takes images of {channels} channels, which no image file "
-                       "has. Give a .npy file.")
+      raise InputError(f"{path}: the model takes images of {channels} channels, which no image "
+                       "file has. Give a .npy file.")
     image, notes = _read_image(path)
     image = _with_channels(image, channels, notes)
     if image.shape[:2] != (height, width):
       if not resize:
-        raise InputError(f"{path}: has {image.shape[0]} x {image.shape[1]} pixels (height x width), "
-                         f"the model takes {height} x {width}. Crop it to what is to be seen, and "
-                         "resize it, or let --resize do that.")
+        raise InputError(f"{path}: has {image.shape[0]} x {image.shape[1]} pixels (height x "
+                         f"width), the model takes {height} x {width}. Crop it to what is to be "
+                         "seen, and resize it, or let --resize do that.")
       image = _resized(image, height, width, notes)
     images = image[None] * wanted.max_value
   if invert:
@@ -110,7 +111,8 @@ def read_array(path):
   try:
     array = np.load(path)  # never pickled objects
   except (OSError, ValueError, EOFError) as error:
-    raise InputError(f"{path}: can't be read ({_said(error)}). Give a .npy file of numbers.") from None
+    raise InputError(f"{path}: can't be read ({_said(error)}). Give a .npy file of "
+                     "numbers.") from None
   if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
     raise InputError(f"{path}: does not hold one array of numbers. Save it with numpy.save.")
   if not np.isfinite(array).all():

@@ -65,7 +65,8 @@ class Export:
     """
     self.path = path = pathlib.Path(directory)
     if not (path / _FILES[0]).is_file():
-      versions = sorted((p.name for p in path.glob("*") if (p / _FILES[0]).is_file()), key=len)
+      versions = sorted((p.name for p in path.glob("*") if p.name.isdecimal()
+                         and (p / _FILES[0]).is_file()), key=int)
       hint = (f"holds the versions {', '.join(versions)}. Name one: {path / versions[-1]}"
               if versions else "holds no saved_model.pb. Export a run with "
               "export/export_saved_model.py.")
@@ -132,7 +133,8 @@ def find_tensor(frozen, name, given):
                        "graph, and has no value outside it. Fetch what the function returns.")
     short = [n.partition("/")[2] if n.partition("/")[0] in keys else n for n in names]
     raise InputError(f"--tensor={shown(name)}: the graph has no such tensor; --ops lists all."
-                     + nearest(node, [*names, *short]))
+                     # A suggestion in lower case is a name too.
+                     + nearest(node.lower(), (n.lower() for n in (*names, *short))))
   for candidate in candidates:
     if graph.inputs_of(frozen.graph_def, candidate) <= set(given):
       return f"{candidate}:{index or 0}"

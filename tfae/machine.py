@@ -1,5 +1,4 @@
-"""What this machine has: asked before anything is begun that could never fit, and said with results.
-"""
+"""What this machine has: asked before what could never fit is begun, and said with results."""
 
 import json
 import os
@@ -26,7 +25,7 @@ def memory_bytes():
 
 
 def kind():
-  """Returns the kind of machine in words: cores, architecture, model, what its vector units know."""
+  """Returns the kind of machine in words: cores, architecture, model, vector units."""
   try:
     text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
   except OSError:

@@ -44,7 +44,8 @@ class MetricsLog:
     if workdir is None:
       return
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
-    kept = [line for line in workdirs.read_metrics(workdir) if line["step"] <= step and line["kind"] != "test"]
+    kept = [line for line in workdirs.read_metrics(workdir)
+            if line["step"] <= step and line["kind"] != "test"]
     found = sum(line["kind"] == "epoch" for line in kept)
     if found < epochs:
       _LOG.warning("%s: lines are missing: those of %d of %d epochs. The run goes on without them.",

@@ -59,7 +59,8 @@ class Job:
     path = configs_folder() / name
     try:
       if not path.is_file():
-        raise InputError(f"no such file.{nearest(name, (p.name for p in path.parent.glob('*.py')))}")
+        names = [p.name for p in path.parent.glob("*.py")]
+        raise InputError(f"no such file.{nearest(name, names)}")
       config = runpy.run_path(str(path))["get_config"](*[argument] if argument else [])
       config.update_from_flattened_dict(self.overrides(root, runs))
       return experiments.from_config(config)

@@ -234,8 +234,8 @@ def subject(device="/CPU:0"):
 def wanted(subject_):
   """Returns the `images.Wanted` of a subject; InputError if it takes no images of known range."""
   if subject_.wanted is None:
-    raise InputError(f"{subject_.path}: signature.json has no input 'images' [batch, height, width, "
-                     "channels] with a value range, so image files mean nothing to it.")
+    raise InputError(f"{subject_.path}: signature.json has no input 'images' [batch, height, "
+                     "width, channels] with a value range, so image files mean nothing to it.")
   return subject_.wanted
 
 

@@ -19,7 +19,7 @@ from tfae.bin import cli
 from tfae.errors import InputError
 
 cli.define_subject()
-flags.DEFINE_string("out", None, "Where reconstructions go: a folder, or for one image a .png file.")
+flags.DEFINE_string("out", None, "Where reconstructions go: a folder, or of one image a .png file.")
 flags.DEFINE_bool("json", False, "One JSON object an image instead of text.")
 
 
@@ -50,7 +50,8 @@ def main(paths):
     values.update(graph.call(frozen, "reconstruct", feeds))
   if not classifies and not args.json:
     print(f"score: {frozen.outputs['score']['score'].meaning}")
-  rows = ({name: value[row] for name, value in values.items()} for row in range(len(feeds["images"])))
+  rows = ({name: value[row] for name, value in values.items()}
+          for row in range(len(feeds["images"])))
   for path, (found, notes), of_path in zip(paths, read, outs):
     for index, out in enumerate(of_path):
       result = {"image": path} if len(found) == 1 else {"image": path, "index": index}
@@ -106,7 +107,8 @@ def _outs(out, paths, counts):
 def _print(result):
   name = result["image"] + (f"[{result['index']}]" if "index" in result else "")
   if "class" in result:
-    probabilities = "  ".join(f"{label}: {p:.4f}" for label, p in enumerate(result["probabilities"]))
+    probabilities = "  ".join(f"{label}: {p:.4f}"
+                              for label, p in enumerate(result["probabilities"]))
     print(f"{name}: class {result['class']}    {probabilities}")
   else:
     written = f", reconstruction {result['reconstruction']}" if "reconstruction" in result else ""

@@ -1,4 +1,4 @@
-"""tfae-reproduce: trains the systems of the tutorials, and writes what they score beside what was printed.
+"""tfae-reproduce: trains the systems of the tutorials; their scores beside what was printed.
 
     tfae-reproduce [--only=S04,S13/better] [--seeds=3] [--workdir=runs/reproduce] [--out=RESULTS.md]
     tfae-reproduce --list

@@ -4,9 +4,11 @@ import tensorflow as tf
 
 from tfae import graph, losses
 from tfae.errors import InputError, check_choice
+from tfae.models import penalties as penalised
 from tfae.models.model import Model, float32, weighted_mean
 from tfae.specs import layers as specs
 from tfae.specs.losses import LOSSES
+from tfae.specs.penalties import Penalties
 
 
 class Autoencoder(Model):
@@ -22,22 +24,25 @@ class Autoencoder(Model):
     scale: float; 1 / 255 takes bytes to [0, 1].
     mean: non-trainable `tf.Variable` of the image shape in scaled units, or None.
     loss: name of the loss, one of `tfae.specs.losses.LOSSES`.
+    penalties: the `tfae.specs.penalties.Penalties` that the training loss has besides.
   """
 
   def __init__(self, encoder, decoder, *, loss="mean_squared_error", scale=1.0, mean=None,
-               frozen=()):
+               frozen=(), **penalties):
     """Joins two stacks.
 
     Args:
       encoder, decoder: `tfae.Stack`s.
       loss, scale, mean: see the class.
       frozen: names of the components that stay as they are.
+      **penalties: fields of `tfae.specs.penalties.Penalties`: sparsity, sparsity_target, code_l1,
+        contractive.
 
     Raises:
       InputError: the decoder does not take the codes back to the image shape, both stacks have
         one name, a stack shares a kernel of a third, a decoder of probabilities for a loss of
-        logits, a bad loss, scale or mean, or
-        binary cross-entropy with a mean (its targets would leave [0, 1]).
+        logits, a bad loss, scale or mean, binary cross-entropy with a mean (its targets would
+        leave [0, 1]), or a penalty that has no meaning for this encoder.
     """
     check_choice("Autoencoder.loss", loss, tuple(LOSSES))
     check_pair("Autoencoder", encoder, encoder.output_shape, decoder)
@@ -50,7 +55,8 @@ class Autoencoder(Model):
                        "Use mean=None or mean_squared_error.")
     super().__init__({"encoder": encoder, "decoder": decoder}, scale=scale, mean=mean,
                      frozen=frozen)
-    self.loss = loss
+    self.loss, self.penalties = loss, Penalties(**penalties)
+    self.penalties.check_encoder([layer.spec for layer in encoder.layers])
 
   def _losses(self, target, output):
     return getattr(losses, self.loss)(target, tf.cast(output, self.dtype))
@@ -102,15 +108,22 @@ class Autoencoder(Model):
     target = self.normalised(batch.images)
     inputs = target if batch.inputs is batch.images else self.normalised(batch.inputs)
 
+    def encode(x):
+      return self.run("encoder", x, key, batch.weights)
+
     def loss(codes):
       values = self._losses(target, self.run("decoder", codes, key, batch.weights))
       return weighted_mean(values, batch.weights)
 
-    return [self.segment("encoder", lambda x: self.run("encoder", x, key, batch.weights)),
-            self.segment("decoder", loss)], inputs
+    if self.penalties.given:
+      # On the encoder's device: the penalty goes through the chain beside the codes.
+      return [self.segment("encoder", lambda x: penalised.encode(
+          self.penalties, encode, x, key, batch.weights)),
+              self.segment("decoder", lambda found: loss(found[0]) + found[1])], inputs
+    return [self.segment("encoder", encode), self.segment("decoder", loss)], inputs
 
   def settings(self):
-    return {"loss": self.loss}
+    return {"loss": self.loss, **self.penalties.given}
 
   def signatures(self, max_value=None):
     """`serving_default` and `reconstruct` are the same; `encode`; `decode`; `score`, the loss of

@@ -1,4 +1,4 @@
-"""What tfae-reproduce knows of a system: its runs, and which figure stands beside which printed one.
+"""What tfae-reproduce knows of a system: its runs, and what was printed beside their figures.
 
 The table itself is tfae/systems.py.
 """
