@@ -25,7 +25,8 @@ def images(n, seed=0, shape=SHAPE):
   return np.random.default_rng(seed).integers(0, 256, (n, *shape)).astype(np.uint8)
 
 
-def stacks(dtype="float64", devices=("/CPU:0",) * 3, hidden=4, seed=3, latent=LATENT, last="linear"):
+def stacks(dtype="float64", devices=("/CPU:0",) * 3, hidden=4, seed=3, latent=LATENT,
+           last="linear"):
   encode, between, decode = devices
   options = {"compute_dtype": dtype, "seed": seed}
   encoder = tfae.Stack([tfae.Flatten(), tfae.Dense(hidden, activation="tanh")], SHAPE,
