@@ -87,9 +87,9 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.basic", "specs.data",
                       "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
                       "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-                      "specs.penalties", "specs.sections", "specs.variational", "tasks.task", "data.idx",
-                      "data.sources", "data.cifar", "data.picture", "data.folder", "data.splits", "data.datasets", "experiment",
-                      "workdir", "publish"]
+                      "specs.penalties", "specs.sections", "specs.variational", "tasks.task",
+                      "data.idx", "data.sources", "data.cifar", "data.picture", "data.folder",
+                      "data.splits", "data.datasets", "experiment", "workdir", "publish"]
 
 
 def module_of(path):

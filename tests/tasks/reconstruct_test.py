@@ -40,8 +40,9 @@ def test_a_penalty_on_the_wrong_encoder_is_refused_at_the_door():
                               (tfae.Dense(12), tfae.Reshape((4, 3, 1))), tied=False))
 
 
-@pytest.mark.parametrize("fields", [{"jit_compile": "on"}, {"compute_dtype": "bfloat16"}],
-                         ids=["jit", "bfloat16"])
+@pytest.mark.parametrize("fields", [
+    pytest.param({"jit_compile": "on"}, marks=pytest.mark.full, id="jit"),
+    pytest.param({"compute_dtype": "bfloat16"}, id="bfloat16")])
 def test_a_run_with_all_terms_resumes_to_the_same_bits(tmp_path, fields):
   training.train(experiment(**fields), tmp_path / "whole", data=DATA)
   training.train(experiment(steps=8, **fields), tmp_path / "run", data=DATA)
@@ -61,6 +62,7 @@ def test_terms_are_part_of_the_training_loss_and_not_of_the_evaluation(tmp_path)
   assert value("with", "epoch") > value("without", "epoch") + 0.1
 
 
+@pytest.mark.full
 def test_the_target_of_sparsity_is_what_units_go_to(tmp_path):
   def mean_activation(**terms):
     name = "with" if terms else "without"
