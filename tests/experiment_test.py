@@ -201,8 +201,8 @@ def test_only_what_changes_the_result_belongs_to_the_identity_of_a_run():
                        early_stopping=ex.EarlyStopping(3, 0.1))
   assert ex.differences(ex.to_json(base), ex.to_json(free)) == []
   assert {field.name for field in dataclasses.fields(ex.Experiment)} - set(ex.FREE_FIELDS) == {
-      "data", "model", "task", "corruption", "augmentation", "optimizer", "transfer", "seed", "batch_size",
-      "compute_dtype"}
+      "data", "model", "task", "corruption", "augmentation", "optimizer", "transfer", "seed",
+      "batch_size", "compute_dtype"}
   other = ex.Experiment(seed=1, batch_size=7, optimizer=tfae.Adam(0.5), data=ex.Data("mnist"),
                         model=ex.Model((tfae.Flatten(), tfae.Dense(9))), compute_dtype="bfloat16")
   differing = ex.differences(ex.to_json(base), ex.to_json(other))

@@ -300,7 +300,7 @@ class Run:
         self._standing.best_step.assign(self.step)
       self._note_for_stopping(loss)
       if self._stops_early():
-        text += f" stopped early, {int(self._standing.stale)} evaluations without a lower one"
+        text += f" stopped early (patience={self._experiment.early_stopping.patience})"
     bar.say(text, always=self.step == self.total_steps or self._stops_early())
     return improved
 

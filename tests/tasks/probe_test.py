@@ -91,7 +91,7 @@ def test_the_codes_are_those_of_the_training_images_in_chunks(source):
   np.testing.assert_allclose(few, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("jit", ["on", "off"])
+@pytest.mark.parametrize("jit", [pytest.param("on", marks=pytest.mark.full), "off"])
 def test_a_killed_run_resumes_to_the_same_bits(source, tmp_path, jit):
   experiment = probe(source, jit_compile=jit, checkpoints=ex.Checkpoints(0.0))
   training.train(experiment, tmp_path / "whole", data=DATA)
@@ -133,6 +133,7 @@ def test_the_mean_head_of_a_variational_run_comes_before_the_head(variational, t
                              rtol=1e-6)
 
 
+@pytest.mark.full
 def test_a_probe_of_a_file_of_weights_trains(variational, tmp_path):
   model, *_ = build.load_model(variational)
   tfae.save_weights(model, tmp_path / "w.npz")
@@ -147,7 +148,7 @@ def test_a_probe_that_was_built_by_hand_trains_with_fit_and_resumes(tmp_path):
     return tfae.ProbeClassifier(encoder, tfae.Stack(HEAD, (2,), name="head"), scale=1 / 255)
   fit = lambda name, seed, epochs: tfae.fit(
       make(seed), DATA, tfae.Adam(1e-2), workdir=tmp_path / name, batch_size=4, epochs=epochs,
-      logging=runs.QUIET)
+      logging=runs.QUIET, jit_compile="off")
   fit("whole", 1, 3)
   fit("run", 1, 1)
   fit("run", 2, 3)  # the checkpoint's encoder counts, not the one that is passed on

@@ -55,7 +55,8 @@ class Penalties:
       if function != "sigmoid":
         raise InputError(f"{self.WHERE}.sparsity={self.sparsity:g}: the mean activation of a unit "
                          "is a probability, so the encoder must end in a layer with activation="
-                         f"'sigmoid'; it ends in {type(last).__name__}"
+                         f"'sigmoid'; it ends in "
+                         f"{type(last).__name__ if last else 'none that has one'}"
                          f"{f' with {function!r}' if function else ''}. code_l1 takes any code.")
     if self.contractive and any(isinstance(layer, layer_specs.BatchNorm)
                                 for layer in layer_specs.walk(layers)):
