@@ -13,33 +13,37 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
-    {"errors", "files", "machine"},
+    {"errors", "files", "images", "machine"},
     {"specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
      "specs.memory", "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-     "specs.sections"},
+     "specs.sections", "specs.systems", "specs.variational"},
     {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
      "graph"},
     {"data.augmentation", "data.cifar", "data.corruption", "data.datasets", "data.distortion",
      "data.folder", "data.idx", "data.picture", "data.pipeline", "data.reading", "data.sources",
      "data.splits"},
-    {"layers", "network", "optimizers", "checkpoint"},
-    {"models.model", "models.autoencoder", "models.classifier"},
-    {"tasks.task", "tasks.reconstruct", "tasks.classify"},
-    {"experiment", "evaluation", "diagnosis", "loop", "metrics", "signals", "build", "workdir",
-     "training"},
-    {"saved_model", "publish", "exporting"},
-    {"bin.cli", "bin.train", "bin.evaluate"},
+    {"layers", "network", "optimizers", "checkpoint", "weights"},
+    {"models.model", "models.autoencoder", "models.classifier", "models.probe",
+     "models.variational"},
+    {"tasks.task", "tasks.reconstruct", "tasks.classify", "tasks.probe", "tasks.variational"},
+    {"experiment", "evaluation", "likelihood", "diagnosis", "loop", "metrics", "signals", "build",
+     "workdir", "run", "training", "transfer", "reproduction", "results", "systems"},
+    {"saved_model", "publish", "exporting", "inspection"},
+    {"bin.cli", "bin.train", "bin.evaluate", "bin.weights",
+     "bin.reproduce", "bin.inspect", "bin.predict"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
     "files": {"errors"},
     "specs.layers": {"specs.basic", "specs.normalization"},
     "specs.memory": {"specs.layers"},
+    "images": {"errors", "files"},
     "specs.mirror": {"specs.layers"},
     "specs.model": {"specs.layers"},
     "specs.normalization": {"specs.basic"},
     "distributions": {"losses"},
     "data.distortion": {"data.augmentation", "data.corruption"},
+    "randomness": {"ops"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
     "data.cifar": {"data.idx"},
@@ -50,16 +54,29 @@ SAME_FLOOR = {
     "network": {"layers"},
     "models.autoencoder": {"models.model"},
     "models.classifier": {"models.model"},
+    "models.probe": {"models.classifier"},
+    "models.variational": {"models.autoencoder", "models.model"},
     "tasks.reconstruct": {"tasks.task"},
     "tasks.classify": {"tasks.task"},
+    "tasks.probe": {"tasks.classify"},
+    "tasks.variational": {"tasks.task"},
     "build": {"workdir"},
     "diagnosis": {"evaluation"},
+    "likelihood": {"evaluation"},
     "workdir": {"experiment"},
-    "training": {"build", "diagnosis", "evaluation", "experiment", "loop", "metrics", "signals",
-                 "workdir"},
+    "run": {"build", "diagnosis", "evaluation", "loop", "metrics", "signals"},
+    "training": {"build", "experiment", "run", "transfer", "workdir"},
+    "metrics": {"workdir"},
+    "reproduction": {"experiment", "signals", "workdir"},
+    "results": {"reproduction"},
     "exporting": {"publish", "saved_model"},
+    "inspection": {"saved_model"},
+    "bin.reproduce": {"bin.cli"},
+    "bin.inspect": {"bin.cli"},
+    "bin.predict": {"bin.cli"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
+    "bin.weights": {"bin.cli"},
 }
 # Rooms that see less than what lies below them: a prefix of every module that they may import.
 ONLY = {
@@ -72,16 +89,18 @@ ONLY = {
     "graph": ("errors", "files"),
     "saved_model": ("errors", "files", "graph"),
     "publish": ("errors", "files"),
-    "exporting": ("errors", "files", "specs.", "models.", "graph", "saved_model", "publish"),
+    "exporting": ("errors", "files", "images", "specs.", "models.", "graph", "saved_model",
+                  "publish"),
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.basic", "specs.data",
+WITHOUT_TENSORFLOW = ["errors", "files", "images", "machine", "specs.basic", "specs.data",
                       "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
                       "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-                      "specs.sections", "tasks.task", "data.idx", "data.sources", "data.cifar",
-                      "data.picture", "data.folder", "data.splits", "data.datasets", "experiment",
-                      "workdir", "publish"]
+                      "specs.sections", "specs.systems", "specs.variational", "tasks.task",
+                      "data.idx", "data.sources", "data.cifar", "data.picture", "data.folder",
+                      "data.splits", "data.datasets", "experiment", "workdir", "publish",
+                      "reproduction", "results", "signals", "systems", "inspection"]
 
 
 def module_of(path):

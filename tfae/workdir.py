@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import io
 import json
+import logging
 import os
 import pathlib
 
@@ -15,9 +16,11 @@ from tfae import experiment as experiments
 from tfae import files
 from tfae.errors import InputError, check_int, check_number, shown
 
+_LOG = logging.getLogger(__name__)
 SCHEMA = 1  # of config.json
 BUILT_BY_HAND = ("workdir={workdir!r}: was trained by tfae.fit, on a model built by hand. Build it "
                  "again in your program: tfae.fit resumes it, tfae.export publishes it.")
+_LISTED = 5  # torn lines of metrics.jsonl that are named in a warning
 EXAMPLES = 100  # test images kept in the folder, for the verification of exports
 
 
@@ -106,6 +109,13 @@ def read_config(workdir):
                    f"{tfae.__version__}) reads up to {SCHEMA}. Upgrade tfae.")
 
 
+def read_transfer(workdir):
+  """Returns the record of `tfae.transfer` of the run in a folder; None if there is no run."""
+  if not (pathlib.Path(workdir) / "config.json").exists():
+    return None
+  return read_config(workdir)[1].get("transfer", {})
+
+
 def check_identity(workdir, kind, identity, data):
   """Returns whether the folder holds this run; False: it holds none.
 
@@ -157,8 +167,13 @@ def read_examples(workdir):
                      "writes the file anew.") from None
 
 
-def write_config(workdir, kind, identity, data):
-  """Writes config.json: schema, version, what the run is, and what the data were."""
+def write_config(workdir, kind, identity, data, transfer=None):
+  """Writes config.json: schema, version, what the run is, and what the data were.
+
+  Args:
+    workdir, kind, identity, data: as `check_identity`'s.
+    transfer: the record of `tfae.transfer`, if weights were moved.
+  """
   values = {
       "schema": SCHEMA,
       "tfae": tfae.__version__,
@@ -169,6 +184,8 @@ def write_config(workdir, kind, identity, data):
                "validation": 0 if data.validation is None else len(data.validation.images),
                "test": len(data.test.images)},
   }
+  if transfer:
+    values["transfer"] = transfer
   values["checksum"] = _checksum(values)
   files.write(pathlib.Path(workdir) / "config.json", json.dumps(values, indent=2) + "\n")
 
@@ -178,3 +195,32 @@ def _checksum(values):
   """
   rest = {name: value for name, value in values.items() if name != "checksum"}
   return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def read_metrics(workdir):
+  """Returns the whole lines of a run's metrics.jsonl as dicts; [] if there is no file.
+
+  Raises:
+    InputError: it can't be read.
+  """
+  path = pathlib.Path(workdir) / "metrics.jsonl"
+  lines = []
+  try:
+    content = path.read_bytes() if path.exists() else b""
+  except OSError as error:
+    raise InputError(f"{path}: can't be read ({error.strerror}). Move it away: the run goes on "
+                     "without the lines that it held.") from None
+  torn = []
+  for number, text in enumerate(content.split(b"\n")):
+    try:
+      line = json.loads(text)
+      lines.append({**line, "step": int(line["step"]), "kind": str(line["kind"])})
+    except (ValueError, KeyError, TypeError, OverflowError):
+      if text:
+        torn.append(number + 1)
+  if torn:
+    _LOG.warning("%s: %s %s%s no whole metrics line; left out.", path,
+                 "lines" if len(torn) > 1 else "line", ", ".join(map(str, torn[:_LISTED])),
+                 f" and {len(torn) - _LISTED} more are" if len(torn) > _LISTED else
+                 " are" if len(torn) > 1 else " is")
+  return lines

@@ -60,7 +60,7 @@ MISTAKES = {
     "unknown flag": (["train", CONFIG, "--worddir={tmp}/run"],
                      ["unknown flag --worddir", "Did you mean 'workdir'?"]),
     "no such config": (["train", "--config={tmp}/nowhere.py", WORKDIR],
-                       ["nowhere.py: no such file", "quickstart.py"]),
+                       ["nowhere.py: no such file", "found by their name"]),
     "no such config, apart": (["train", "--config", "{tmp}/nowhere.py", WORKDIR],
                               ["nowhere.py: no such file"]),
     "nearest config": (["train", "--config=configs/quikstart.py", WORKDIR],
