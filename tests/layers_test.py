@@ -376,5 +376,8 @@ def test_dropout_draws_other_numbers_in_every_branch_at_every_depth():
   assert set(np.unique(found)) == {0, 2}
   agreement = np.array([[(a == b).mean() for b in found] for a in found])
   assert (np.abs(agreement - 0.5)[~np.eye(5, dtype=bool)] < 0.2).all()
+  # Nor are two in one branch the same: a quarter survives both, not a half.
+  twice = build(Branch(((drop, drop),)), (200,))(tf.ones((1, 200), tf.float64), KEY).numpy()
+  assert set(np.unique(twice)) == {0, 4} and abs((twice > 0).mean() - 0.25) < 0.15
   np.testing.assert_array_equal(
       found, build(spec, (200,))(tf.ones((1, 200), tf.float64), KEY).numpy().reshape(5, 200))
