@@ -61,10 +61,8 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
   feeds = model.feeds(examples)
   inputs = {key: {name: feeds[name] for name in s.inputs} for key, s in described.items()}
   # As graphs: eager bfloat16 rounds between ops that a graph fuses.
-  references = {
-      key: {name: value.numpy() for name, value in tf.function(s.function, autograph=False)(
-          **{n: tf.constant(feeds[n]) for n in s.inputs}).items()}
-      for key, s in described.items()}
+  references = {key: _outputs(s, {name: tf.constant(feeds[name]) for name in s.inputs})
+                for key, s in described.items()}
   tolerance = TOLERANCES[model.compute_dtype.name]
   parameters = sum(math.prod(v.shape) for stack in model.components.values()
                    for v in stack.own_variables)
@@ -83,3 +81,11 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
 
   path = publish.publish(export_dir, write, verify, keep)
   return Export(path=path, parameters=parameters, **report)
+
+
+def _outputs(signature, feeds):
+  """Returns {output: array} of a signature as a graph."""
+  # By hand: TensorFlow takes the first call of each of several signatures for retracing.
+  traced = tf.function(signature.function, autograph=False).get_concrete_function(
+      **{name: tf.TensorSpec.from_tensor(value) for name, value in feeds.items()})
+  return {name: value.numpy() for name, value in traced(**feeds).items()}

@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
-from tfae import graph, losses
+from tfae import distributions, graph, losses
 from tfae.errors import InputError, check_choice
 from tfae.models import penalties as penalised
-from tfae.models.model import Model, float32, weighted_mean
+from tfae.models.model import Model, float32
 from tfae.specs import layers as specs
 from tfae.specs.losses import LOSSES
 from tfae.specs.penalties import Penalties
@@ -113,7 +113,7 @@ class Autoencoder(Model):
 
     def loss(codes):
       values = self._losses(target, self.run("decoder", codes, key, batch.weights))
-      return weighted_mean(values, batch.weights)
+      return distributions.batch_mean(values, batch.weights)
 
     if self.penalties.given:
       # On the encoder's device: the penalty goes through the chain beside the codes.

@@ -4,8 +4,9 @@ import functools
 
 import tensorflow as tf
 
+from tfae import distributions
 from tfae.errors import InputError
-from tfae.models.model import Model, weighted_mean
+from tfae.models.model import Model
 
 
 class Classifier(Model):
@@ -90,7 +91,7 @@ class Classifier(Model):
     def loss(features):
       logits = self.run("head", features, key, batch.weights)
       values = self._cross_entropy(batch.labels, logits)
-      return weighted_mean(values, batch.weights)
+      return distributions.batch_mean(values, batch.weights)
 
     features = [self.segment(name, functools.partial(self.run, name, key=key,
                                                      weights=batch.weights))

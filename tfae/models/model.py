@@ -241,12 +241,6 @@ def _attribute(component):
   return "mean_head" if component == "mean" else component  # `mean` is the mean image
 
 
-def weighted_mean(values, weights):
-  """Returns the scalar mean of `values` `[batch]` over the examples, whose weights are not 0."""
-  weights = tf.cast(weights, values.dtype)
-  return tf.reduce_sum(values * weights) / tf.reduce_sum(weights)
-
-
 def float32(function):
   """Returns `function` with its outputs {name: tensor} as float32; integers stay as they are."""
   def cast(**inputs):

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfae import distributions, gradients, graph, losses, randomness
 from tfae.errors import InputError
 from tfae.models.autoencoder import check_pair
-from tfae.models.model import Model, float32, weighted_mean
+from tfae.models.model import Model, float32
 from tfae.specs import layers as specs
 from tfae.specs.variational import Bound
 
@@ -211,8 +211,8 @@ class VariationalAutoencoder(Model):
       output = self.run("decoder", codes, key, tf.tile(weights, [samples]))
       log_p = self._log_likelihoods(target, output, samples)
       if self.bound.objective == "iwae":
-        return weighted_mean(-distributions.iwae_bound(log_p + other), weights)
-      return weighted_mean(other - tf.reduce_mean(log_p, 0), weights)
+        return distributions.batch_mean(-distributions.iwae_bound(log_p + other), weights)
+      return distributions.batch_mean(other - tf.reduce_mean(log_p, 0), weights)
 
     heads = gradients.Segment(
         self.log_variance.device, codes_of,
