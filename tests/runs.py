@@ -125,6 +125,31 @@ def batch(images, weights=None):
   return Batch(images, images, None, tf.ones(images.shape[0]) if weights is None else weights)
 
 
+def assert_gradients(call, variables, gradients, *, every=1, rtol=1e-6, atol=1e-9):
+  """Gradients agree with central differences of `call()[0]`, a float64 loss, at some places.
+
+  Args:
+    call: returns the loss first; deterministic.
+    variables, gradients: parallel lists.
+    every: looks at one of so many values of a variable.
+  """
+  assert len(gradients) == len(variables)
+  step = 1e-5
+  for variable, found in zip(variables, gradients):
+    assert found.shape == variable.shape and found.dtype == variable.dtype
+    value = variable.numpy()
+    for index in list(np.ndindex(value.shape))[::every]:
+      sides = []
+      for sign in (1, -1):
+        moved = value.copy()
+        moved[index] += sign * step
+        variable.assign(moved)
+        sides.append(call()[0].numpy())
+      np.testing.assert_allclose(found.numpy()[index], (sides[0] - sides[1]) / (2 * step),
+                                 rtol=rtol, atol=atol, err_msg=variable.name)
+    variable.assign(value)
+
+
 def replace(experiment_, **fields):
   return dataclasses.replace(experiment_, **fields)
 
