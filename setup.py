@@ -28,6 +28,8 @@ setup(
         "ml_collections>=1.0",
         "scikit-learn>=1.5",  # the embedded digits and the PCA baseline
         "tqdm",
+        "Pillow>=10",  # image files of tfae-predict and tfae-inspect
+        "matplotlib>=3.8",  # the plots of tfae-reproduce
         "tensorboard",  # tf.summary needs it
     ],
     extras_require={
@@ -39,6 +41,9 @@ setup(
     entry_points={"console_scripts": [
         "tfae-train = tfae.bin.train:run",
         "tfae-evaluate = tfae.bin.evaluate:run",
+        "tfae-reproduce = tfae.bin.reproduce:run",
+        "tfae-inspect = tfae.bin.inspect_model:run",
+        "tfae-predict = tfae.bin.predict:run",
         "tfae-weights = tfae.bin.weights:run",
     ]},
 )

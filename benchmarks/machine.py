@@ -1,16 +1,16 @@
-"""What the machine can do: peak of matrix products, memory bandwidth, kind of CPU."""
+"""What the machine can do: peak of matrix products, memory bandwidth."""
 
 import os
 import pathlib
 import shlex
-import subprocess
 import sys
 import time
+
+from tfae import machine
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 SIZE = 4096
-_FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16")
 
 
 class Contender:
@@ -45,26 +45,13 @@ def _seconds(work):
   return best
 
 
-def kind():
-  """Returns the kind of machine in words: cores, model, and what its vector units know."""
-  fields = dict(map(str.strip, line.split(":", 1)) for line in
-                pathlib.Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
-  flags = [flag for flag in _FLAGS if flag in fields.get("flags", "").split()]
-  return (f"{len(os.sched_getaffinity(0))} cores, {fields.get('model name', 'unknown')}, "
-          f"{' '.join(flags)}")
-
-
 def append(path, text, versions):
   """Adds a result to a Markdown file, with commit, versions, kind of machine and the command."""
-  git = lambda *words: subprocess.run(["git", *words], cwd=pathlib.Path(__file__).parent, text=True,
-                                      capture_output=True, check=False).stdout.strip()
-  commit = git("rev-parse", "--short", "HEAD") or "unknown"
-  if git("status", "--porcelain", "--untracked-files=no"):
-    commit += " with changes"
+  commit = machine.commit(pathlib.Path(__file__).parent) or "unknown"
   packages = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
   # Where the files lie here is nobody's business.
   flags = [word for word in sys.argv[1:]
            if not word.startswith("--markdown") and word != path]
   command = shlex.join(["python", f"benchmarks/{pathlib.Path(sys.argv[0]).name}", *flags])
   with open(path, "a", encoding="utf-8") as file:
-    file.write(f"\n{text}\nCommit {commit}; {packages}; {kind()}; `{command}`\n")
+    file.write(f"\n{text}\nCommit {commit}; {packages}; {machine.kind()}; `{command}`\n")

@@ -13,7 +13,7 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
-from tfae import build, checkpoint, metrics, training
+from tfae import build, checkpoint, training
 from tfae import experiment as ex
 from tfae import workdir as workdirs
 from tfae.errors import InputError
@@ -238,7 +238,8 @@ def test_a_log_that_lost_lines_is_named_and_the_run_goes_on(whole, copy, caplog,
   with caplog.at_level(logging.WARNING, "tfae"):
     training.train(runs.replace(EXPERIMENT, epochs=4), workdir, data=DATA)
   assert "metrics.jsonl: lines are missing: those of 3 of 3 epochs" in caplog.text
-  assert [line["step"] for line in metrics.read(workdir) if line["kind"] == "epoch"] == [24]
+  found = workdirs.read_metrics(workdir)
+  assert [line["step"] for line in found if line["kind"] == "epoch"] == [24]
   assert newest == 18
 
 

@@ -114,6 +114,20 @@ def reshape(*sizes):
   return lambda: (tfae.Flatten(), tfae.Reshape(sizes), tfae.Flatten(), tfae.Dense(2))
 
 
+def nested(depth):
+  layers = (tfae.Dense(12),)
+  for _ in range(depth):
+    layers = (tfae.Branch((layers, ())),)
+  return layers
+
+
+def written_out(layers):
+  """The fields of a model whose decoder is written out where a Branch can't be mirrored."""
+  if not any(isinstance(layer, tfae.Branch) for layer in layers):
+    return {}
+  return {"decoder": (tfae.Dense(12), tfae.Reshape((4, 3, 1))), "tied": False}
+
+
 # Layers, given as functions: what their constructors refuse is refused as well.
 STACKS = {
     # Each of these ended the process, or hung, or filled the memory, before there was a limit.
@@ -141,6 +155,19 @@ STACKS = {
     "the most axes": (reshape(1, 1, 1, 1, 1, 1, 1, 12), "trained"),
     "the highest rate": (lambda: (tfae.Flatten(), tfae.Dropout(.9999999), tfae.Dense(2)),
                          "trained"),
+    "branches in branches without end": (lambda: nested(1000), "refused"),
+    "branches as deep as may be": (lambda: (tfae.Flatten(), *nested(16), tfae.Dense(2)), "trained"),
+    "a branch of 10,000 layers": (lambda: (tfae.Branch(((tfae.Dropout(0.5),) * 10_000, ())),
+                                           *LAYERS), "refused"),
+    "a branch of too many units": (lambda: (tfae.Flatten(), tfae.Branch(((tfae.Dense(MOST),), ()),
+                                                                        "concat")), "refused"),
+    "more in a branch than memory": (lambda: (tfae.Flatten(), tfae.Branch(
+        ((*[tfae.Dense(40_000)] * 400, tfae.Dense(2)), (tfae.Dense(2),)))), "refused"),
+    "the smallest epsilon": (lambda: (tfae.Flatten(), tfae.Dense(2), tfae.BatchNorm(
+        epsilon=SMALLEST_FLOAT32), tfae.Dense(2)), "trained"),
+    "the largest epsilon": (lambda: (tfae.Flatten(), tfae.Dense(2), tfae.BatchNorm(
+        epsilon=LARGEST_FLOAT32), tfae.Dense(2)), "trained"),
+    "a momentum of zero": (lambda: (tfae.Flatten(), tfae.BatchNorm(0), tfae.Dense(2)), "trained"),
     "an infinite spread of weights": (lambda: (tfae.Flatten(), tfae.Dense(
         2, kernel_initializer=tfae.Normal(LARGEST_FLOAT32))), "stopped"),
 }
@@ -149,7 +176,7 @@ STACKS = {
 @pytest.mark.parametrize("name", STACKS)
 def test_layers_at_the_end_of_their_range_run_and_those_beyond_are_refused(name, tmp_path):
   layers, expected = STACKS[name]
-  make = lambda: runs.experiment(model=ex.Model(layers()), steps=2)
+  make = lambda: runs.experiment(model=ex.Model(layers(), **written_out(layers())), steps=2)
   assert outcome(make, tmp_path / "run") == expected
 
 
@@ -225,6 +252,7 @@ size = of(st.one_of(small, small, small, st.sampled_from([0, 64, 256, 257, 4097,
 activation = of(st.sampled_from(layer_specs.ACTIVATIONS))
 initializer = st.one_of(of(st.sampled_from(layer_specs.INITIALIZERS)),
                         floats.map(lambda x: ("Normal", x)))
+part = st.sampled_from([SMALLEST_FLOAT32, 1e-3, 0.5, 0.9, 0.9999999, 0.0, 1.0, math.nan, None])
 layer = st.one_of(
     st.tuples(st.just(tfae.Dense), st.fixed_dictionaries({"units": size}, optional={
         "activation": activation, "use_bias": of(bools), "kernel_initializer": initializer})),
@@ -237,7 +265,19 @@ layer = st.one_of(
     st.tuples(st.just(tfae.Upsample), st.fixed_dictionaries({"factor": of(small)})),
     st.tuples(st.just(tfae.Flatten), st.just({})),
     st.tuples(st.just(tfae.Activation), st.fixed_dictionaries({"function": activation})),
-    st.tuples(st.just(tfae.Dropout), st.fixed_dictionaries({"rate": of(floats)})))
+    st.tuples(st.just(tfae.Dropout), st.fixed_dictionaries({"rate": of(floats)})),
+    st.tuples(st.just(tfae.BatchNorm), st.fixed_dictionaries({}, optional={
+        "momentum": part, "epsilon": part, "scale": of(bools)})),
+    st.tuples(st.just(tfae.LayerNorm), st.fixed_dictionaries({}, optional={"epsilon": part})))
+# What a branch may hold whatever its input is, and now and then what fits none.
+keeping = st.sampled_from([(tfae.BatchNorm, {}), (tfae.Activation, {"function": "tanh"}),
+                           (tfae.Dropout, {"rate": 0.5}),
+                           (tfae.Branch, {"branches": [[], [(tfae.BatchNorm, {})]]})])
+branch = st.tuples(st.just(tfae.Branch), st.fixed_dictionaries(
+    {"branches": st.lists(st.lists(keeping, max_size=2) | st.lists(layer, max_size=2) | odd,
+                          min_size=1, max_size=3) | st.lists(st.lists(keeping, max_size=2),
+                                                             min_size=1, max_size=3)},
+    optional={"merge": st.sampled_from(["sum", "concat", "add"])}))
 optimizer = st.one_of(
     st.fixed_dictionaries({"name": st.just(name)}, optional={
         field: of(bools if kind is bool else ints if kind is int else floats)
@@ -263,6 +303,9 @@ def built(layers):
     given_initializer = arguments.get("kernel_initializer")
     if isinstance(given_initializer, tuple) and given_initializer:
       arguments = {**arguments, "kernel_initializer": tfae.Normal(given_initializer[1])}
+    if kind is tfae.Branch and isinstance(arguments["branches"], list):
+      arguments = {**arguments, "branches": [built(part) if isinstance(part, list) else part
+                                             for part in arguments["branches"]]}
     result.append(kind(**arguments))
   return tuple(result)
 
@@ -273,10 +316,18 @@ def run_random_values(tmp_path, examples, most_layers):
 
   @settings(max_examples=examples)
   @given(changes=fields.map(lambda changes: dict(list(changes.items())[:3])),
-         layers=st.lists(layer, max_size=most_layers))
+         layers=st.lists(st.one_of(layer, layer, layer, branch), max_size=most_layers))
   def run(changes, layers):
-    make = lambda: ex.from_config(values(**changes, **({} if not layers else {
-        "model.encoder": (*built(layers), tfae.Flatten(), tfae.Dense(2))})))
+    def make():
+      if not layers:
+        return ex.from_config(values(**changes))
+      encoder = (*built(layers), tfae.Flatten(), tfae.Dense(2))
+      decoder = {f"model.{field}": value for field, value in written_out(encoder).items()}
+      # What belongs to a mirrored decoder is refused beside one that is written out.
+      kept = {path: value for path, value in changes.items()
+              if not decoder or path not in ("model.output_activation", "model.decoder_bias")}
+      return ex.from_config(values(**{"model.encoder": encoder, **kept, **decoder}))
+
     counted[outcome(make, tmp_path / str(counted.total()))] += 1
 
   run()

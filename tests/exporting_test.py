@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -68,6 +71,7 @@ def test_signature_json_says_what_the_model_is(exported):
   # 3*3*1*4 + 4, then 3 x 2 x 4 = 24 inputs to 5 codes, and the biases of the mirror: 24, 1.
   assert export.parameters == described["metadata"]["parameters"] == 40 + 24 * 5 + 5 + 24 + 1
   assert described["metadata"]["dataset"] == "noise"
+  assert 0 < described["metadata"]["border"] < 1
   assert described["signatures"]["encode"]["inputs"]["images"]["shape"] == [None, 9, 7, 1]
   assert described["signatures"]["encode"]["inputs"]["images"]["value_range"] == [0, 255]
   assert model.loss in described["signatures"]["score"]["outputs"]["score"]["meaning"]
@@ -150,3 +154,53 @@ def test_an_export_that_fails_its_verification_is_not_published(tmp_path, monkey
   with pytest.raises(saved_model.VerificationError, match="differs from the live one"):
     exporting.export(conv_model(), tmp_path, examples=IMAGES)
   assert not list(tmp_path.iterdir())
+
+
+def variational(**options):
+  """A small variational autoencoder of images `(9, 7, 1)`; its decoder undoes its encoder."""
+  dtype = options.pop("compute_dtype", "float32")
+  stack = lambda specs, shape, name: tfae.Stack(specs, shape, name=name, compute_dtype=dtype)
+  encoder = stack([tfae.Conv2D(4, 3, stride=2, activation="relu"), tfae.Flatten()], (9, 7, 1),
+                  "encoder")
+  mean, log_variance = (stack([tfae.Dense(3)], encoder.output_shape, name)
+                        for name in ("mean", "log_variance"))
+  decoder = stack([tfae.Dense(63), tfae.Reshape((9, 7, 1))], (3,), "decoder")
+  return tfae.VariationalAutoencoder(encoder, mean, log_variance, decoder, scale=1 / 255, **options)
+
+
+@pytest.mark.parametrize("options", [
+    {"binarize": True, "samples": 3},
+    pytest.param({"likelihood": "gaussian", "likelihood_stddev": 0.3,
+                  "image_mean": IMAGES.mean(axis=0) / 255}, marks=pytest.mark.full),
+    pytest.param({"compute_dtype": "bfloat16"}, marks=pytest.mark.full)],
+                         ids=["bernoulli", "gaussian", "bfloat16"])
+def test_a_variational_model_is_served_without_noise_but_for_the_one_that_the_caller_gives(
+    options, tmp_path):
+  model = variational(**options)
+  path = exporting.export(model, tmp_path, examples=IMAGES, max_value=255).path
+  served, images = load(path), tf.constant(IMAGES, tf.float32)
+  noise = tf.constant(np.random.default_rng(0).normal(size=(6, 3)), tf.float32)
+  mean, log_variance = model.encode_distribution(images)
+  reconstruction = {"reconstruction": model.decode(mean)}
+  expected = {
+      "serving_default": ({"images": images}, reconstruction),
+      "reconstruct": ({"images": images}, reconstruction),
+      "encode": ({"images": images}, {"mean": mean, "log_variance": log_variance}),
+      "decode": ({"codes": mean}, reconstruction),
+      "sample": ({"noise": noise}, {"samples": model.decode(noise)}),
+      "score": ({"images": images}, {"score": model.score(images)})}
+  assert sorted(served) == sorted(expected)
+  tolerance = exporting.TOLERANCES[model.compute_dtype.name]
+  for key, (feeds, values) in expected.items():
+    found = served[key](**feeds)
+    assert sorted(found) == sorted(values)
+    for name, value in values.items():
+      np.testing.assert_allclose(found[name], value,
+                                 atol=tolerance * max(1, np.abs(value).max()), err_msg=key)
+  described = json.loads((path / "signature.json").read_text())
+  assert described["metadata"]["likelihood"] == model.bound.likelihood
+  assert "negative ELBO" in described["signatures"]["score"]["outputs"]["score"]["meaning"]
+  program = pathlib.Path(__file__).parents[1] / "export" / "check_saved_model.py"
+  done = subprocess.run([sys.executable, program, f"--saved_model={path}"], capture_output=True,
+                        text=True, check=False)
+  assert done.returncode == 0, done.stdout + done.stderr

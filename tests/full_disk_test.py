@@ -15,6 +15,7 @@ import tmpfs
 import victims
 from tfae import checkpoint, files, metrics, training
 from tfae import experiment as ex
+from tfae import workdir as workdirs
 from tfae.errors import InputError
 
 DATA = runs.dataset()
@@ -113,7 +114,7 @@ def test_a_metrics_line_that_does_not_fit_is_refused_whole(disk):
   (disk / "filler").unlink()
   log.write("train", 3, 1, {"loss": 0.25})
   log.close()
-  assert [line["step"] for line in metrics.read(disk)] == [1, 3]
+  assert [line["step"] for line in workdirs.read_metrics(disk)] == [1, 3]
   assert (disk / "metrics.jsonl").read_bytes().count(b"\n") == 2
 
 
@@ -145,7 +146,8 @@ def test_a_run_with_events_goes_on_when_there_is_room_and_tensorboard_shows_each
                                               {event_accumulator.TENSORS: 0})
   events.Reload()
   shown = [event.step for event in events.Tensors("train/loss")]
-  assert shown == [line["step"] for line in metrics.read(workdir) if line["kind"] == "train"]
+  found = workdirs.read_metrics(workdir)
+  assert shown == [line["step"] for line in found if line["kind"] == "train"]
 
 
 @pytest.mark.full

@@ -166,6 +166,26 @@ def test_any_tensor_can_be_fetched_by_name_and_a_wrong_name_brings_the_nearest()
     graph.fetch(frozen.graph_def, "encode/codes", {"image": examples()})
 
 
+def test_an_output_that_an_op_does_not_have_is_one_clear_error():
+  frozen = graph.freeze(Toy().signatures())
+  with pytest.raises(InputError, match="encode/codes:1.*the op has no such output"):
+    graph.fetch(frozen.graph_def, "encode/codes:1", {"images": examples()})
+
+
+def test_a_signature_of_a_frozen_graph_is_called_by_its_key():
+  frozen = graph.freeze(one(lambda x: {"y": 2. * x, "z": x + 1.}, ("y", "z")))
+  found = graph.call(frozen, "run", {"x": [[1., 2., 3.]]})
+  assert {name: value.tolist() for name, value in found.items()} == {
+      "y": [[2, 4, 6]], "z": [[2, 3, 4]]}
+
+
+def test_the_inputs_that_a_node_depends_on_are_known():
+  pair = VECTOR | {"z": graph.Input(tf.TensorSpec([None, 3]), "another")}
+  frozen = graph.freeze(one(lambda x, z: {"y": tf.nn.relu(x, name="half") + z}, inputs=pair))
+  assert graph.inputs_of(frozen.graph_def, "run/half") == {"x"}
+  assert graph.inputs_of(frozen.graph_def, "run/y") == {"x", "z"}
+
+
 @pytest.mark.parametrize("signatures, message", [
     ({}, "at least one Signature"),
     (one(lambda x: {"z": x}), r"returned outputs \['z'\]: expected \['y'\]"),

@@ -13,10 +13,10 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
-    {"errors", "files", "machine"},
+    {"errors", "files", "images", "machine"},
     {"specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
      "specs.memory", "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-     "specs.penalties", "specs.sections", "specs.variational"},
+     "specs.penalties", "specs.sections", "specs.systems", "specs.variational"},
     {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
      "graph"},
     {"data.augmentation", "data.cifar", "data.corruption", "data.datasets", "data.distortion",
@@ -27,21 +27,24 @@ FLOORS = [
      "models.probe", "models.variational"},
     {"tasks.task", "tasks.reconstruct", "tasks.classify", "tasks.probe", "tasks.variational"},
     {"experiment", "evaluation", "likelihood", "diagnosis", "loop", "metrics", "signals", "build",
-     "workdir", "run", "training", "transfer"},
-    {"saved_model", "publish", "exporting"},
-    {"bin.cli", "bin.train", "bin.evaluate", "bin.weights"},
+     "workdir", "run", "training", "transfer", "reproduction", "results", "systems"},
+    {"saved_model", "publish", "exporting", "inspection"},
+    {"bin.cli", "bin.train", "bin.evaluate", "bin.weights",
+     "bin.reproduce", "bin.inspect_model", "bin.predict"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
     "files": {"errors"},
     "specs.layers": {"specs.basic", "specs.normalization"},
     "specs.memory": {"specs.layers"},
+    "images": {"errors", "files"},
     "specs.mirror": {"specs.layers"},
     "specs.model": {"specs.layers"},
     "specs.normalization": {"specs.basic"},
     "specs.penalties": {"specs.layers"},
     "distributions": {"losses"},
     "data.distortion": {"data.augmentation", "data.corruption"},
+    "randomness": {"ops"},
     "initializers": {"randomness"},
     "data.sources": {"data.idx"},
     "data.cifar": {"data.idx"},
@@ -64,7 +67,14 @@ SAME_FLOOR = {
     "workdir": {"experiment"},
     "run": {"build", "diagnosis", "evaluation", "loop", "metrics", "signals"},
     "training": {"build", "experiment", "run", "transfer", "workdir"},
+    "metrics": {"workdir"},
+    "reproduction": {"experiment", "signals", "workdir"},
+    "results": {"reproduction"},
     "exporting": {"publish", "saved_model"},
+    "inspection": {"saved_model"},
+    "bin.reproduce": {"bin.cli"},
+    "bin.inspect_model": {"bin.cli"},
+    "bin.predict": {"bin.cli"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
     "bin.weights": {"bin.cli"},
@@ -80,16 +90,18 @@ ONLY = {
     "graph": ("errors", "files"),
     "saved_model": ("errors", "files", "graph"),
     "publish": ("errors", "files"),
-    "exporting": ("errors", "files", "specs.", "models.", "graph", "saved_model", "publish"),
+    "exporting": ("errors", "files", "images", "specs.", "models.", "graph", "saved_model",
+                  "publish"),
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "machine", "specs.basic", "specs.data",
+WITHOUT_TENSORFLOW = ["errors", "files", "images", "machine", "specs.basic", "specs.data",
                       "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
                       "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-                      "specs.penalties", "specs.sections", "specs.variational", "tasks.task",
-                      "data.idx", "data.sources", "data.cifar", "data.picture", "data.folder",
-                      "data.splits", "data.datasets", "experiment", "workdir", "publish"]
+                      "specs.penalties", "specs.sections", "specs.systems", "specs.variational",
+                      "tasks.task", "data.idx", "data.sources", "data.cifar", "data.picture",
+                      "data.folder", "data.splits", "data.datasets", "experiment", "workdir",
+                      "publish", "reproduction", "results", "signals", "systems", "inspection"]
 
 
 def module_of(path):

@@ -7,61 +7,63 @@ import pytest
 import tensorflow as tf
 
 from tfae import errors, layers, randomness
-from tfae.specs.layers import (ACTIVATIONS, Activation, Conv2D, Conv2DTranspose, Dense, Dropout,
-                               Flatten, MaxPool, Normal, Reshape, Upsample)
+from tfae.specs.layers import (ACTIVATIONS, LAYERS, Activation, BatchNorm, Branch, Conv2D,
+                               Conv2DTranspose, Dense, Dropout, Flatten, LayerNorm, MaxPool, Normal,
+                               Reshape, Upsample)
+
+KEY = randomness.stream(0, "dropout")
 
 
 def build(spec, input_shape, dtype=tf.float64, **options):
   options = {"path": "encoder/layer_0", "seed": 1, **options}
-  return layers.Layer(spec, input_shape, dtype=dtype, **options)
+  return layers.make(spec, input_shape, dtype=dtype, **options)
 
 
 def normal(*shape):
   return np.random.default_rng(len(shape)).normal(size=shape)
 
 
-def check_derivatives(function, arguments, step=1e-5):
-  """Compares the tape with central differences, for every value of every argument.
+def check_derivatives(function, x, variables, step=1e-5):
+  """Compares the tape with central differences, for every value of x and of every variable.
 
   Args:
-    function: from float64 tensors to one; what it returns is weighed with fixed random numbers.
-    arguments: float64 arrays.
+    function: from a float64 tensor to one; what it returns is weighed with fixed random numbers.
+    x: float64 array.
+    variables: of float64, that `function` uses.
     step: the error is of the order of its square.
   """
-  weights = np.random.default_rng(9).normal(size=function(*map(tf.constant, arguments)).shape)
-  scalar = tf.function(lambda *a: tf.reduce_sum(function(*a) * weights), autograph=False)
-  tensors = [tf.constant(a) for a in arguments]
+  weights = np.random.default_rng(9).normal(size=function(tf.constant(x)).shape)
+  scalar = tf.function(lambda x: tf.reduce_sum(function(x) * weights), autograph=False)
+  argument = tf.Variable(x)
+  arguments = [argument, *variables]
   with tf.GradientTape() as tape:
-    tape.watch(tensors)
-    loss = scalar(*tensors)
-  for position, found in enumerate(tape.gradient(loss, tensors)):
-    array = arguments[position]
-    expected = np.zeros_like(array)
-    for index in np.ndindex(array.shape):
+    loss = scalar(argument.value())
+  for variable, found in zip(arguments, tape.gradient(loss, arguments)):
+    value = variable.numpy()
+    expected = np.zeros_like(value)
+    for index in np.ndindex(value.shape):
       sides = []
       for sign in (1, -1):
-        moved = array.copy()
+        moved = value.copy()
         moved[index] += sign * step
-        sides.append(scalar(*tensors[:position], tf.constant(moved), *tensors[position + 1:]))
+        variable.assign(moved)
+        sides.append(scalar(argument.value()))
       expected[index] = (sides[0] - sides[1]) / (2 * step)
-    assert np.abs(expected).max() > 1e-3  # or there is nothing to compare
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
+    variable.assign(value)
+    assert np.abs(expected).max() > 1e-3, variable.name  # or there is nothing to compare
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8, err_msg=variable.name)
 
 
-def with_values(layer, **values):
-  """Returns a copy of `layer` with tensors in the place of variables."""
-  copy = object.__new__(layers.Layer)
-  copy.__dict__.update(layer.__dict__, **values)
-  return copy
+def give_values(layer):
+  """Moves the variables away from where they start: biases of 0 hide what they should do."""
+  random = np.random.default_rng(4)
+  for variable in layer.variables:
+    if variable.shape.rank == 1:
+      variable.assign(random.uniform(0.5, 2, variable.shape))
 
 
-def layer_derivatives(layer, x, key=None):
-  names = [name for name in ("kernel", "bias") if getattr(layer, name) is not None]
-  check_derivatives(lambda x, *values: with_values(layer, **dict(zip(names, values)))(x, key),
-                    [x, *(getattr(layer, name).numpy() for name in names)])
-
-
-@pytest.mark.parametrize("spec, shape", [
+# Every kind of layer: (spec, shape of its input).
+KINDS = [
     (Dense(3, activation="tanh"), (4,)),
     (Dense(2, use_bias=False), (3,)),
     (Conv2D(2, 3, 2), (5, 4, 2)),
@@ -75,17 +77,63 @@ def layer_derivatives(layer, x, key=None):
     (Upsample(2, (5, 8)), (2, 3, 1)),
     (Flatten(), (2, 3, 2)),
     (Reshape((3, 2, 2)), (2, 6)),
+    (Dropout(0.4), (3, 4)),
     *((Activation(name), (3, 2)) for name in ACTIVATIONS),
-], ids=repr)
+    (BatchNorm(), (3,)),
+    (BatchNorm(0.5, epsilon=0.1), (2, 3, 2)),
+    (BatchNorm(center=False), (2, 2)),
+    (BatchNorm(scale=False), (3,)),
+    (LayerNorm(), (4,)),
+    (LayerNorm(epsilon=0.1), (2, 2, 3)),
+    (LayerNorm(center=False), (4,)),
+    (LayerNorm(scale=False), (4,)),
+    (Branch(((Conv2D(2, 1),), (Conv2D(2, 3, activation="tanh"),))), (3, 3, 2)),
+    (Branch(((Dense(2, use_bias=False), BatchNorm(), Dropout(0.3)), (), (Dense(3),)), "concat"),
+     (3,)),
+    (Branch(((Branch(((Dense(3, activation="tanh"), Dense(2)), ()), "concat"), Dense(2)), ())),
+     (2,)),
+]
+
+
+@pytest.mark.parametrize("spec, shape", KINDS, ids=repr)
 def test_derivatives_agree_with_finite_differences(spec, shape):
   layer = build(spec, shape)
-  if layer.bias is not None:
-    layer.bias.assign(normal(*layer.bias.shape))
-  layer_derivatives(layer, normal(2, *shape))
+  give_values(layer)
+  weights = tf.constant([1.0, 0.0, 1.0, 1.0])
+  check_derivatives(lambda x: layer(x, KEY, weights), normal(4, *shape), layer.own_variables)
+  if isinstance(spec, (BatchNorm, Branch)):
+    check_derivatives(layer, normal(4, *shape), layer.own_variables)
 
 
-def test_the_derivative_of_dropout_agrees_with_finite_differences():
-  layer_derivatives(build(Dropout(0.4), (3, 4)), normal(2, 3, 4), randomness.stream(0, "dropout"))
+def test_every_kind_of_layer_is_among_those_whose_derivatives_are_looked_at():
+  assert {type(spec).__name__ for spec, _ in KINDS} == set(LAYERS)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize("spec, shape", [
+    (BatchNorm(0.5), (2, 3, 2)), (LayerNorm(), (4,)),
+    (Branch(((Conv2D(2, 3, use_bias=False), BatchNorm(), Dropout(0.3)),
+             (Branch(((LayerNorm(),), ()), "concat"), Conv2D(2, 1)))), (3, 3, 2))], ids=repr)
+def test_xla_gives_the_same_outputs_derivatives_and_averages(spec, shape, dtype):
+  layer = build(spec, shape, tf.float32)
+  x, weights = tf.constant(normal(4, *shape), dtype), tf.constant([1.0, 1.0, 0.0, 1.0])
+
+  def step(x):
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      y = layer(x, KEY, weights)
+      loss = tf.reduce_sum(tf.square(tf.cast(y, tf.float32)) * tf.constant(normal(*y.shape),
+                                                                           tf.float32))
+    return [y, *tape.gradient(loss, [x, *layer.own_variables])]
+
+  results = []
+  for jit in (False, True):
+    give_values(layer)
+    found = tf.function(step, jit_compile=jit, autograph=False)(x)
+    results.append([tf.cast(value, tf.float32).numpy() for value in (*found, *layer.variables)])
+  for one, other in zip(*results):
+    near = 1e-5 if dtype == tf.float32 else 0.05
+    np.testing.assert_allclose(one, other, rtol=near, atol=near * max(1, np.abs(one).max()))
 
 
 @pytest.mark.parametrize("spec, inverse, shape", [
@@ -97,10 +145,7 @@ def test_the_derivative_of_a_shared_kernel_agrees_with_finite_differences(spec, 
   first = build(spec, shape)
   second = build(inverse, first.output_shape, path="decoder/layer_0", kernel=first.kernel)
 
-  def function(x, kernel):
-    return with_values(second, kernel=kernel)(with_values(first, kernel=kernel)(x))
-
-  check_derivatives(function, [normal(2, *shape), first.kernel.numpy()])
+  check_derivatives(lambda x: second(first(x)), normal(2, *shape), [first.kernel])
 
 
 def test_a_dense_layer_is_its_formula_and_a_tied_one_uses_the_transpose():
@@ -201,3 +246,138 @@ def test_dropout_is_the_same_with_xla_and_without():
 def test_dropout_of_rate_zero_changes_nothing(rate):
   x = tf.constant(normal(2, 5))
   np.testing.assert_array_equal(build(Dropout(rate), (5,))(x, randomness.stream(0, "a")), x)
+
+
+def numpy_moments(rows):
+  """(mean, variance divided by n, variance divided by n - 1) of each channel, in plain loops."""
+  rows = rows.reshape(-1, rows.shape[-1])
+  mean = [sum(column) / len(column) for column in rows.T]
+  squares = [sum((v - m) ** 2 for v in column) for column, m in zip(rows.T, mean)]
+  return (np.array(mean), np.array(squares) / len(rows), np.array(squares) / (len(rows) - 1))
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4, 3)])
+def test_batch_norm_is_numpy_s_over_the_examples_and_not_over_the_padding(shape):
+  layer = build(BatchNorm(0.9, epsilon=0.01), shape)
+  layer.gamma.assign([1.0, -2.0, 0.5])
+  layer.beta.assign([0.0, 3.0, -1.0])
+  layer.moving_mean.assign([1.0, 2.0, 3.0])
+  layer.moving_variance.assign([4.0, 5.0, 6.0])
+  x = normal(6, *shape) * 3 + 5
+  mean, variance, unbiased = numpy_moments(x[:4])
+  for padding in (0.0, 1e3):
+    layer.moving_mean.assign([1.0, 2.0, 3.0])
+    layer.moving_variance.assign([4.0, 5.0, 6.0])
+    x[4:] = padding
+    found = layer(tf.constant(x), KEY, tf.constant([1.0, 1.0, 1.0, 1.0, 0.0, 0.0]))
+    expected = (x - mean) / np.sqrt(variance + 0.01) * [1, -2, 0.5] + [0, 3, -1]
+    np.testing.assert_allclose(found[:4], expected[:4], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(layer.moving_mean, 0.9 * np.array([1, 2, 3]) + 0.1 * mean)
+    np.testing.assert_allclose(layer.moving_variance, 0.9 * np.array([4, 5, 6]) + 0.1 * unbiased)
+
+
+def test_batch_norm_without_weights_takes_every_row_for_an_example():
+  ones, none = build(BatchNorm(), (3,)), build(BatchNorm(), (3,))
+  x = tf.constant(normal(5, 3))
+  np.testing.assert_array_equal(ones(x, KEY, tf.ones(5)), none(x, KEY))
+  np.testing.assert_array_equal(ones.moving_variance, none.moving_variance)
+  np.testing.assert_allclose(none.moving_mean, 0.01 * x.numpy().mean(axis=0))
+
+
+def test_weights_of_another_batch_are_an_error_and_not_spread_over_it():
+  with pytest.raises((tf.errors.InvalidArgumentError, ValueError)):
+    build(BatchNorm(), (3,))(tf.constant(normal(5, 3)), KEY, tf.ones(1))
+
+
+def test_outside_training_batch_norm_takes_the_moving_averages_and_leaves_them():
+  layer = build(BatchNorm(epsilon=0.01, center=False), (3,))
+  give_values(layer)
+  mean, variance, gamma = (v.numpy() for v in (layer.moving_mean, layer.moving_variance,
+                                               layer.gamma))
+  x = normal(5, 3)
+  np.testing.assert_allclose(layer(tf.constant(x), None, tf.zeros(5)),
+                             (x - mean) / np.sqrt(variance + 0.01) * gamma, atol=1e-12)
+  np.testing.assert_array_equal(layer.moving_mean, mean)
+  np.testing.assert_array_equal(layer.moving_variance, variance)
+
+
+def test_one_vector_normalises_to_beta_and_moves_no_average_to_infinity():
+  layer = build(BatchNorm(0.5), (3,))
+  np.testing.assert_array_equal(layer(tf.constant(normal(1, 3)), KEY), np.zeros((1, 3)))
+  np.testing.assert_array_equal(layer.moving_variance, [0.5] * 3)
+
+
+def test_layer_norm_is_numpy_s_along_the_last_axis_in_and_outside_training():
+  layer = build(LayerNorm(epsilon=0.01), (2, 2, 5))
+  layer.gamma.assign([1.0, 2.0, 3.0, 4.0, 5.0])
+  layer.beta.assign([5.0, 4.0, 3.0, 2.0, 1.0])
+  x = normal(3, 2, 2, 5) * 2 + 7
+  expected = np.zeros_like(x)
+  for at in np.ndindex(3, 2, 2):
+    mean, variance, _ = numpy_moments(x[at][:, None])
+    expected[at] = (x[at] - mean) / np.sqrt(variance + 0.01) * [1, 2, 3, 4, 5] + [5, 4, 3, 2, 1]
+  for key in (None, KEY):
+    np.testing.assert_allclose(layer(tf.constant(x), key), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("spec", [BatchNorm(), LayerNorm()])
+def test_in_bfloat16_the_statistics_are_float32(spec):
+  half, full = build(spec, (64,), tf.float32), build(spec, (64,), tf.float32)
+  x = tf.constant(normal(500, 64) + 30, tf.bfloat16)
+  found, expected = half(x, KEY), full(tf.cast(x, tf.float32), KEY)
+  assert found.dtype == tf.bfloat16 and expected.dtype == tf.float32
+  np.testing.assert_array_equal(found, tf.cast(expected, tf.bfloat16))
+  assert {v.dtype for v in half.variables} == {tf.float32}
+  for one, other in zip(half.variables, full.variables):
+    np.testing.assert_array_equal(one, other)
+
+
+def test_the_averages_of_batch_norm_are_no_trained_variables_and_all_have_names():
+  layer = build(BatchNorm(), (4, 4, 2), tf.float32)
+  assert [v.name for v in layer.own_variables] == ["encoder/layer_0/gamma:0",
+                                                   "encoder/layer_0/beta:0"]
+  assert {v.name: v.trainable for v in layer.variables} == {
+      "encoder/layer_0/gamma:0": True, "encoder/layer_0/beta:0": True,
+      "encoder/layer_0/moving_mean:0": False, "encoder/layer_0/moving_variance:0": False}
+  assert len(build(LayerNorm(scale=False), (4,)).variables) == 1
+
+
+def test_a_branch_is_the_sum_or_the_concatenation_of_its_branches():
+  for merge, merged in (("sum", sum), ("concat", lambda parts: np.concatenate(parts, -1))):
+    layer = build(Branch(((Conv2D(2, 1),), (Conv2D(2, 3, activation="relu"), MaxPool(1)), ()),
+                         merge), (4, 4, 2))
+    give_values(layer)
+    (first,), (second, _), _ = layer.branches
+    x = tf.constant(normal(3, 4, 4, 2))
+    np.testing.assert_allclose(layer(x), merged([first(x).numpy(), second(x).numpy(), x.numpy()]),
+                               atol=1e-14)
+
+
+def test_variables_in_branches_are_named_by_branch_and_layer():
+  layer = build(Branch(((Dense(3), BatchNorm()), (Branch(((Dense(3, use_bias=False),), ())),))),
+                (3,))
+  assert [v.name for v in layer.own_variables] == [
+      f"encoder/layer_0/{name}:0" for name in (
+          "branch_0/layer_0/kernel", "branch_0/layer_0/bias", "branch_0/layer_1/gamma",
+          "branch_0/layer_1/beta", "branch_1/layer_0/branch_0/layer_0/kernel")]
+  own = {v.ref() for v in layer.own_variables}
+  assert {v.name for v in layer.variables if v.ref() not in own} == {
+      "encoder/layer_0/branch_0/layer_1/moving_mean:0",
+      "encoder/layer_0/branch_0/layer_1/moving_variance:0"}
+  first, _, _, _, second = layer.own_variables
+  assert not np.array_equal(first, second)  # equal specs start differently
+
+
+def test_dropout_draws_other_numbers_in_every_branch_at_every_depth():
+  drop = Dropout(0.5)
+  spec = Branch(((drop,), (drop,), (Activation("linear"), drop),
+                 (Branch(((drop,), (drop,)), "concat"),)), "concat")
+  found = build(spec, (200,))(tf.ones((1, 200), tf.float64), KEY).numpy().reshape(5, 200)
+  assert set(np.unique(found)) == {0, 2}
+  agreement = np.array([[(a == b).mean() for b in found] for a in found])
+  assert (np.abs(agreement - 0.5)[~np.eye(5, dtype=bool)] < 0.2).all()
+  # Nor are two in one branch the same: a quarter survives both, not a half.
+  twice = build(Branch(((drop, drop),)), (200,))(tf.ones((1, 200), tf.float64), KEY).numpy()
+  assert set(np.unique(twice)) == {0, 4} and abs((twice > 0).mean() - 0.25) < 0.15
+  np.testing.assert_array_equal(
+      found, build(spec, (200,))(tf.ones((1, 200), tf.float64), KEY).numpy().reshape(5, 200))

@@ -1,4 +1,4 @@
-"""The importance-sampled likelihood, on a linear Gaussian model whose likelihood is known exactly."""
+"""The importance-sampled likelihood, on a linear Gaussian model whose likelihood is known."""
 
 import math
 import pathlib

@@ -145,6 +145,7 @@ def stack(device, *specs, dtype=tf.float32):
 
 CPU, CPU1, GPU = "/device:CPU:0", "/device:CPU:1", "/device:GPU:0"
 DENSE, CONV, TRANSPOSED = tfae.Dense(3), tfae.Conv2D(2, 3), tfae.Conv2DTranspose(2, 3)
+IN_BRANCHES = tfae.Branch(((DENSE,), (tfae.Branch(((CONV,), ())),)))
 HALF = {"dtype": tf.bfloat16}
 
 
@@ -152,6 +153,8 @@ HALF = {"dtype": tf.bfloat16}
     ("auto", stack(CPU, DENSE), stack(CPU, DENSE), CPU, True, "no convolution and no bfloat16"),
     ("auto", stack(CPU, CONV), stack(CPU, DENSE), CPU, False, "convolutions on a CPU"),
     ("auto", stack(CPU, DENSE), stack(CPU, TRANSPOSED), CPU, False, "convolutions on a CPU"),
+    ("auto", stack(CPU, IN_BRANCHES), stack(CPU, DENSE), CPU, False, "convolutions on a CPU"),
+    ("auto", stack(CPU, tfae.Branch(((DENSE,), ()))), stack(CPU, DENSE), CPU, True, "no conv"),
     ("auto", stack(CPU, DENSE, **HALF), stack(CPU, DENSE, **HALF), CPU, False, "bfloat16"),
     ("auto", stack(GPU, DENSE, **HALF), stack(GPU, DENSE, **HALF), GPU, True, "accelerator"),
     ("auto", stack(GPU, CONV), stack(GPU, TRANSPOSED), GPU, True, "accelerator"),

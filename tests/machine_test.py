@@ -1,6 +1,12 @@
-"""tfae.machine: the memory that there is, or that a container may take."""
+"""tfae.machine: the memory that there is, or that a container may take; machine and commit."""
 
+import os
+import platform
+import subprocess
+
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfae import machine
 
@@ -22,3 +28,34 @@ def test_a_container_s_limit_counts_where_it_is_lower(monkeypatch, tmp_path):
     (tmp_path / "limit").write_text(text)
     monkeypatch.setattr(machine, "_LIMITS", (str(tmp_path / "limit"),))
     assert machine.memory_bytes() == pytest.approx(expected or total(), rel=0.01)
+
+
+def test_the_kind_of_machine_has_its_cores_and_its_architecture():
+  assert machine.kind().startswith(f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}")
+
+
+def test_a_commit_says_if_files_differ_from_it(tmp_path):
+  def git(*words):
+    done = subprocess.run(["git", "-c", "user.name=n", "-c", "user.email=e", *words], cwd=tmp_path,
+                          text=True, capture_output=True, check=True)
+    return done.stdout.strip()
+
+  assert machine.commit(tmp_path) is None
+  git("init")
+  (tmp_path / "file").write_text("one")
+  git("add", "file")
+  git("commit", "-m", "one")
+  assert machine.commit(tmp_path) == git("rev-parse", "--short", "HEAD")
+  (tmp_path / "file").write_text("two")
+  assert machine.commit(tmp_path) == git("rev-parse", "--short", "HEAD") + " with changes"
+
+
+@pytest.mark.full
+def test_results_say_what_they_were_made_on(tmp_path):
+  gpus = tf.config.list_physical_devices("GPU")
+  found = machine.made_on(tmp_path)
+  assert found["commit"] == "no git"
+  assert found["versions"] == (f"python {platform.python_version()}, tensorflow {tf.__version__}, "
+                               f"numpy {np.__version__}")
+  assert found["machine"].startswith(machine.kind()) and (
+      found["machine"].endswith("no GPU") != bool(gpus))

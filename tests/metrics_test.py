@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing import plugin_event_accumulator
 import tensorflow as tf
 
 from tfae import metrics
+from tfae import workdir as workdirs
 
 
 def log_of(workdir, step=0, tensorboard=False, epochs=0):
@@ -34,16 +35,16 @@ def test_a_line_is_one_json_object_with_the_clock_set_apart(tmp_path):
   assert [json.loads(text) for text in (tmp_path / "metrics.jsonl").open()] == [
       {"kind": "train", "step": 10, "epoch": 1, "loss": 0.1, "timing": {"time": 5.0}},
       {"kind": "test", "step": 20, "epoch": 2, "loss": 1 / 3}]
-  assert metrics.read(tmp_path)[1]["loss"] == 1 / 3
+  assert workdirs.read_metrics(tmp_path)[1]["loss"] == 1 / 3
 
 
 def test_lines_after_the_restored_step_and_the_closing_test_line_are_cut_off(tmp_path):
   write(tmp_path, line(10), line(20), line(20, "validation"), line(20, "test"), line(30),
         line(15))
   log_of(tmp_path, step=20).close()
-  assert metrics.read(tmp_path) == [line(10), line(20), line(20, "validation"), line(15)]
+  assert workdirs.read_metrics(tmp_path) == [line(10), line(20), line(20, "validation"), line(15)]
   log_of(tmp_path, step=0).close()
-  assert metrics.read(tmp_path) == []
+  assert workdirs.read_metrics(tmp_path) == []
 
 
 def test_a_torn_last_line_is_dropped_with_a_warning_and_the_next_one_starts_afresh(
@@ -54,7 +55,7 @@ def test_a_torn_last_line_is_dropped_with_a_warning_and_the_next_one_starts_afre
   assert "metrics.jsonl: line 2 is no whole metrics line" in caplog.text
   log.write("train", 20, 1, {"loss": 0.5})
   log.close()
-  assert metrics.read(tmp_path) == [line(10, loss=0.25), line(20, loss=0.5)]
+  assert workdirs.read_metrics(tmp_path) == [line(10, loss=0.25), line(20, loss=0.5)]
 
 
 @pytest.mark.parametrize("torn", [b"\xff\xfe\n", b"5\n", b"[]\n", b"{}\n", b'"x"\n', b"null\n",
@@ -62,14 +63,14 @@ def test_a_torn_last_line_is_dropped_with_a_warning_and_the_next_one_starts_afre
                                   b'{"kind": "a", "step": 1e999}\n'])
 def test_what_is_no_metrics_line_is_left_out(tmp_path, torn):
   write(tmp_path, line(1), torn, line(2))
-  assert metrics.read(tmp_path) == [line(1), line(2)]
+  assert workdirs.read_metrics(tmp_path) == [line(1), line(2)]
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_can_stand_in_the_file(tmp_path_factory, content):
   workdir = tmp_path_factory.mktemp("run")
   write(workdir, line(1), content)
-  assert metrics.read(workdir)[:1] in ([line(1)], [])
+  assert workdirs.read_metrics(workdir)[:1] in ([line(1)], [])
   log_of(workdir, step=5).close()
 
 
@@ -85,7 +86,7 @@ def test_sync_puts_every_line_on_the_disk(tmp_path):
   log = log_of(tmp_path)
   log.write("train", 1, 1, {})
   log.sync()
-  assert metrics.read(tmp_path) == [line(1)]
+  assert workdirs.read_metrics(tmp_path) == [line(1)]
   log.close()
 
 
@@ -96,7 +97,7 @@ def test_without_a_workdir_nothing_is_written(tmp_path, monkeypatch):
   log.sync()
   log.close()
   assert not list(tmp_path.iterdir())
-  assert metrics.read(tmp_path) == []
+  assert workdirs.read_metrics(tmp_path) == []
 
 
 def test_tensorboard_gets_the_same_numbers(tmp_path):
@@ -122,7 +123,8 @@ def test_tensorboard_forgets_what_a_resumed_run_takes_again(tmp_path):
       str(tmp_path / "tensorboard"), {plugin_event_accumulator.TENSORS: 0})
   events.Reload()
   shown = [(e.step, float(tf.make_ndarray(e.tensor_proto))) for e in events.Tensors("train/loss")]
-  assert shown == [(line["step"], pytest.approx(line["loss"])) for line in metrics.read(tmp_path)]
+  assert shown == [(line["step"], pytest.approx(line["loss"]))
+                   for line in workdirs.read_metrics(tmp_path)]
   assert [step for step, _ in shown] == list(range(1, 10))
 
 
@@ -137,7 +139,7 @@ def test_a_log_that_lost_the_lines_of_an_epoch_is_named(tmp_path, caplog):
 def test_a_line_is_in_the_file_when_it_was_written(tmp_path):
   log = log_of(tmp_path)
   log.write("train", 1, 1, {"loss": 0.5})
-  assert metrics.read(tmp_path) == [line(1, loss=0.5)]
+  assert workdirs.read_metrics(tmp_path) == [line(1, loss=0.5)]
   log.close()
 
 
@@ -172,6 +174,6 @@ def test_progress_on_a_terminal_is_a_bar_that_starts_where_the_run_stands(monkey
 
 def test_many_torn_lines_are_one_warning_that_names_the_first_of_them(tmp_path, caplog):
   write(tmp_path, *[b"torn\n"] * 7, line(10, loss=0.25))
-  assert metrics.read(tmp_path) == [line(10, loss=0.25)]
+  assert workdirs.read_metrics(tmp_path) == [line(10, loss=0.25)]
   (said,) = [r.getMessage() for r in caplog.records if r.name.startswith("tfae")]
   assert "lines 1, 2, 3, 4, 5 and 2 more are no whole metrics line" in said

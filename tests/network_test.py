@@ -1,16 +1,22 @@
 """Stacks and their mirrors: names, devices, summaries, and one variable for a tied kernel."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfae import errors, network
-from tfae.specs.layers import (Activation, Conv2D, Conv2DTranspose, Dense, Dropout, Flatten,
-                               MaxPool, Reshape)
+from tfae import errors, graph, network
+from tfae.specs.layers import (Activation, BatchNorm, Branch, Conv2D, Conv2DTranspose, Dense,
+                               Dropout, Flatten, LayerNorm, MaxPool, Reshape)
 
 CONV_DENSE = [Conv2D(3, 3, 2, activation="tanh"), MaxPool(2), Flatten(),
               Dense(5, activation="tanh"), Dense(2)]
 SHAPE = (7, 6, 1)
+# Normalisation, a branch, and normalisation and dropout inside one.
+BRANCHED = [Conv2D(3, 3, 2, use_bias=False), BatchNorm(0.8), Activation("tanh"),
+            Branch(((Conv2D(3, 3, use_bias=False), BatchNorm(0.5), Dropout(0.3)), ())),
+            Flatten(), LayerNorm(), Dense(2)]
 
 
 def names(stack):
@@ -232,3 +238,93 @@ def test_a_stack_is_on_its_device_and_runs_there():
   stack = network.Stack([Dense(3)], (4,), device="CPU:3")
   assert {v.device for v in stack.variables} == {"/job:localhost/replica:0/task:0/device:CPU:3"}
   assert stack(tf.ones((1, 4))).device.endswith("CPU:3")
+
+
+def test_a_summary_lists_the_layers_of_branches_below_the_branch():
+  assert lines(network.Stack(BRANCHED, SHAPE, device="/CPU:0"))[3:] == [
+      "encoder/layer_2 Activation                  4 x 3 x 3     0           /CPU:0",
+      "encoder/layer_3 Branch (sum of 2)           4 x 3 x 3     0           /CPU:0",
+      "encoder/layer_3/branch_0/layer_0 Conv2D     4 x 3 x 3     81          /CPU:0",
+      "encoder/layer_3/branch_0/layer_1 BatchNorm  4 x 3 x 3     6           /CPU:0",
+      "encoder/layer_3/branch_0/layer_2 Dropout    4 x 3 x 3     0           /CPU:0",
+      "encoder/layer_4 Flatten                     36            0           /CPU:0",
+      "encoder/layer_5 LayerNorm                   36            72          /CPU:0",
+      "encoder/layer_6 Dense                       2             74          /CPU:0",
+      "266 parameters in 10 variables"]
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_moving_averages_go_on_in_every_step_of_a_loop_with_xla_and_without(jit):
+  stack = network.Stack([BatchNorm(0.9), Branch(((BatchNorm(0.5),), ()))], (3,))
+  batches = np.random.default_rng(0).normal(2, 3, (7, 5, 3)).astype(np.float32)
+  weights = np.ones((7, 5), np.float32)
+  weights[6, 3:] = 0  # a last batch with padding
+
+  @tf.function(jit_compile=jit, autograph=False)
+  def steps(count):
+    def body(i, total):
+      return i + 1, total + tf.reduce_sum(stack(tf.constant(batches)[i], tf.stack([i, i]),
+                                                tf.constant(weights)[i]))
+    return tf.while_loop(lambda i, _: i < count, body, (tf.constant(0, tf.int64), 0.0))
+
+  steps(tf.constant(7, tf.int64))
+  mean, variance, inner = np.zeros(3), np.ones(3), np.ones(3)
+  for batch, weight in zip(batches, weights):
+    rows = batch[weight > 0].astype(np.float64)
+    mean = 0.9 * mean + 0.1 * rows.mean(axis=0)
+    variance = 0.9 * variance + 0.1 * rows.var(axis=0, ddof=1)
+    normal = (rows - rows.mean(axis=0)) / np.sqrt(rows.var(axis=0) + 1e-3)
+    inner = 0.5 * inner + 0.5 * normal.var(axis=0, ddof=1)
+  outer_layer, ((inner_layer,), _) = stack.layers[0], stack.layers[1].branches
+  np.testing.assert_allclose(outer_layer.moving_mean, mean, rtol=1e-5)
+  np.testing.assert_allclose(outer_layer.moving_variance, variance, rtol=1e-5)
+  np.testing.assert_allclose(inner_layer.moving_mean, np.zeros(3), atol=1e-6)
+  np.testing.assert_allclose(inner_layer.moving_variance, inner, rtol=1e-5)
+
+
+def test_a_stack_without_a_key_assigns_nothing_and_freezes_to_a_graph_without_assignments():
+  stack = network.Stack(BRANCHED, SHAPE)
+  x = np.random.default_rng(0).normal(size=(4, *SHAPE)).astype(np.float32)
+  for step in range(20):
+    stack(x, tf.constant([0, step], tf.int64))
+  before = [v.numpy() for v in stack.variables]
+  signature = graph.Signature(
+      lambda images: {"codes": stack(images)},
+      {"images": graph.Input(tf.TensorSpec([None, *SHAPE], tf.float32), "images")},
+      {"codes": "codes"})
+  frozen = graph.freeze({"encode": signature}).graph_def
+  assert not [op for _, op, _ in graph.list_ops(frozen) if re.search("Assign|Var|Resource", op)]
+  np.testing.assert_allclose(graph.fetch(frozen, "encode/codes", {"images": x}), stack(x),
+                             atol=1e-5)
+  for value, variable in zip(before, stack.variables):
+    np.testing.assert_array_equal(value, variable)
+
+
+def test_the_outputs_of_single_layers_are_those_of_the_whole_in_training_too():
+  key, weights = tf.constant([1, 2], tf.int64), tf.constant([1.0, 1.0, 0.0])
+  stack = network.Stack(BRANCHED, SHAPE)
+  x = tf.constant(np.random.default_rng(0).normal(size=(3, *SHAPE)), tf.float32)
+  for arguments in ((), (key, weights)):
+    whole, single = stack(x, *arguments), x
+    for index in range(len(BRANCHED)):
+      single = stack.layer_output(index, single, *arguments)
+    np.testing.assert_array_equal(whole, single)
+  assert not np.allclose(stack(x, key, weights), stack(x, key))
+
+
+def test_a_checkpoint_holds_the_moving_averages_of_branches_too(tmp_path):
+  stack, other = network.Stack(BRANCHED, SHAPE), network.Stack(BRANCHED, SHAPE, seed=1)
+  x = tf.constant(np.random.default_rng(0).normal(size=(3, *SHAPE)), tf.float32)
+  stack(x, tf.constant([1, 2], tf.int64))
+  path = tf.train.Checkpoint(model=stack).write(str(tmp_path / "ckpt"))
+  assert not np.allclose(stack(x), other(x))
+  tf.train.Checkpoint(model=other).read(path).assert_consumed()
+  np.testing.assert_array_equal(stack(x), other(x))
+  assert {v.name for v in stack.variables} - {v.name for v in stack.own_variables} == {
+      f"encoder/{layer}/moving_{moment}:0" for moment in ("mean", "variance")
+      for layer in ("layer_1", "layer_3/branch_0/layer_1")}
+
+
+def test_the_shapes_of_all_values_are_known_those_inside_branches_too():
+  stack = network.Stack([Branch(((Dense(9), Dense(2)), (Dense(2),))), Dense(3)], (4,))
+  assert stack.value_shapes == [(4,), (2,), (9,), (2,), (2,), (3,)]

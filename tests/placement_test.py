@@ -13,8 +13,8 @@ import runs
 from tfae import errors, network, optimizers, placement, randomness
 from tfae.data.pipeline import Batches
 from tfae.models.autoencoder import Autoencoder
-from tfae.specs.layers import (Activation, Conv2D, Conv2DTranspose, Dense, Dropout, Flatten,
-                               MaxPool, Upsample)
+from tfae.specs.layers import (Activation, BatchNorm, Branch, Conv2D, Conv2DTranspose, Dense,
+                               Dropout, Flatten, LayerNorm, MaxPool, Upsample)
 from tfae.specs.optimizers import Adam
 from tfae.specs.sections import Placement
 
@@ -221,3 +221,28 @@ def test_threads_cannot_be_set_once_tensorflow_runs():
   tf.constant(0)
   with pytest.raises(errors.InputError, match="before the first operation.*start of the program"):
     placement.configure(intra_op_threads=1)
+
+
+def test_branches_and_normalisation_run_on_the_device_of_their_stack_forward_and_backward():
+  stack = network.Stack([Branch(((Conv2D(2, 3, use_bias=False), BatchNorm(), Dropout(0.3)),
+                                 (LayerNorm(),))), Flatten(), Dense(3)], (4, 4, 2), device="/CPU:2")
+
+  @tf.function(autograph=False)
+  def step(x, key, weights):
+    with tf.device(stack.device):
+      with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(stack(x, key, weights)))
+      return tape.gradient(loss, stack.own_variables)
+
+  ops = placement.executed_ops(lambda: step(tf.ones((4, 4, 4, 2)), randomness.stream(0, "training"),
+                                            tf.ones(4)))
+  for pattern in (r"encoder/layer_0/branch_0/layer_0/Conv2D",
+                  r"gradient_tape/encoder/layer_0/branch_0/layer_0/Conv2DBackpropFilter",
+                  r"encoder/layer_0/branch_0/layer_1/SquaredDifference",
+                  r"encoder/layer_0/branch_0/layer_1/AssignVariableOp(_1)?",
+                  r"encoder/layer_0/branch_0/layer_2/.*stateless.*",
+                  r"encoder/layer_0/branch_1/layer_0/moments/mean"):
+    assert any(re.fullmatch(pattern, name) for _, _, name in ops), pattern
+  for device, op, name in ops:
+    if component_of(name) and not MOVES.fullmatch(op) and "/ctrl/" not in name:
+      assert device == "/CPU:2", (device, op, name)

@@ -13,13 +13,14 @@ import tensorflow as tf
 
 import tfae
 from tfae import experiment as experiments
-from tfae import loop
+from tfae import build, graph, loop, saved_model
 from tfae.data.datasets import Dataset, Split
 from tfae.data.pipeline import Batch
 
 ROOT = pathlib.Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
-# Everything that could lose its place: dropout, slots, a schedule, a best loss, a partial batch.
+# Everything that could lose its place: dropout, moving averages, slots, a schedule, a best loss,
+# a partial batch.
 CONFIG = """
 import tfae
 
@@ -27,7 +28,7 @@ def get_config():
   config = tfae.default_config()
   config.data.validation = 97
   config.model.encoder = (tfae.Flatten(), tfae.Dropout(0.2), tfae.Dense(16, activation="elu"),
-                          tfae.Dense(4))
+                          tfae.BatchNorm(), tfae.Dense(4))
   config.optimizer.learning_rate = 1e-2
   config.optimizer.schedule = "cosine"
   config.optimizer.warmup_steps = 5
@@ -126,6 +127,12 @@ def batch(images, weights=None):
 
 def replace(experiment_, **fields):
   return dataclasses.replace(experiment_, **fields)
+
+
+def publish_digits(workdir, folder):
+  """Writes what export_saved_model.py would of a run on the digits, in this process, unverified."""
+  model = build.load_model(workdir, device="/CPU:0")[0]
+  saved_model.write(folder, graph.freeze(model.signatures(16)), {"border": 0.0})
 
 
 def python(*arguments, **options):

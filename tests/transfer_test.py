@@ -189,3 +189,20 @@ def test_the_mean_image_goes_with_the_component_that_subtracts_it(tmp_path):
                                 weights(tmp_path / "source")["mean"])
   np.testing.assert_allclose(weights(tmp_path / "without")["mean"],
                              other.train.images.mean(axis=0) / 255, rtol=1e-6)
+
+
+def test_a_frozen_encoder_keeps_its_moving_averages_those_in_branches_too(tmp_path):
+  encoder = (tfae.Flatten(), tfae.BatchNorm(0.5),
+             tfae.Branch(((tfae.Dense(12), tfae.BatchNorm(0.5)), ())), tfae.Dense(2))
+  head = (tfae.BatchNorm(0.5), tfae.Dense(3))
+  training.train(classify("", head, encoder), tmp_path / "source", data=DATA)
+  training.train(classify(f"{tmp_path / 'source'}:encoder", head, encoder, freeze=True),
+                 tmp_path / "frozen", data=DATA)
+  given, found = weights(tmp_path / "source"), weights(tmp_path / "frozen")
+  names = [name for name in given if name.startswith("encoder/")]
+  assert sum("moving_" in name for name in names) == 4 and "head/layer_0/moving_mean" in given
+  for name in names:
+    assert found[name].tobytes() == given[name].tobytes(), name
+    if "moving_" in name:  # and they had left where they start
+      assert (given[name] != float("variance" in name)).all(), name
+  assert not np.allclose(found["head/layer_0/moving_mean"], given["head/layer_0/moving_mean"])

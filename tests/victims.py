@@ -21,7 +21,8 @@ import traceback
 
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
-from tfae import checkpoint, files, metrics
+from tfae import checkpoint, files
+from tfae import workdir as workdirs
 
 # The points that a save passes, in their order; `tfae.files.reached` names them.
 SAVE = ("before data", "after data", "before rename of data-", "after rename of data-",
@@ -171,7 +172,7 @@ class Ordeal:
     if not steps:
       return
     known = [line for line in self._log if line["step"] <= steps[0] and line["kind"] != "test"]
-    found = metrics.read(workdir)[:len(known)]
+    found = workdirs.read_metrics(workdir)[:len(known)]
     for line in found:
       line.pop("timing", None)
     assert found == known, (found, known)

@@ -154,6 +154,22 @@ def test_every_field_of_the_identity_that_differs_is_listed(run):
   assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
 
 
+def test_a_run_from_before_a_field_existed_is_the_same_run(run, config):
+  folder, values, write = config
+  experiment = values["experiment"]
+  # As tfae 0.1 wrote it before there were tasks, noise and transfer.
+  experiment["model"]["loss"] = experiment.pop("task")["loss"]
+  for section in ("corruption", "augmentation", "transfer", "early_stopping"):
+    del experiment[section]
+  for field in ("latent", "head"):
+    del experiment["model"][field]
+  values.pop("checksum", None)
+  write(json.dumps(values))
+  assert workdirs.read_config(folder)[0] == runs.experiment()
+  identity = ex.to_json(runs.experiment())
+  assert workdirs.check_identity(folder, "experiment", identity, DATA)
+
+
 def test_checkpoints_without_a_config_are_never_overwritten(tmp_path, run):
   (tmp_path / "checkpoints").mkdir()
   for path in (run / "checkpoints").glob("ckpt-*"):

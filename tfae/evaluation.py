@@ -103,12 +103,12 @@ def pca_squared_error(train, test, components, max_value):
   not beat it at its own code size has learned nothing.
 
   Args:
-    train, test: images `[n, ...]` in the dataset's units.
+    train, test: images `[n, ...]` in the dataset's units; those in files are all decoded.
     components: code size; capped at what `train` allows.
     max_value: pixels are divided by it first.
   """
   from sklearn.decomposition import PCA  # heavy, and only wanted here
-  flat = lambda images: images.reshape(len(images), -1).astype(np.float64) / max_value
+  flat = lambda images: np.asarray(images).reshape(len(images), -1).astype(np.float64) / max_value
   pixels = math.prod(train.shape[1:])
   pca = PCA(min(components, pixels, len(train)), svd_solver="covariance_eigh").fit(flat(train))
   images = flat(test)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfae
-from tfae import graph, publish, saved_model
+from tfae import graph, images, publish, saved_model
 from tfae.errors import InputError
 
 # Largest difference between the written and the live model, as a multiple of the larger of 1 and
@@ -45,7 +45,8 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
     InputError: an export_dir that can't be written, or examples that are not images of the model.
     tfae.saved_model.VerificationError: the written model differs; nothing was published.
   """
-  if examples is None:
+  given = examples is not None
+  if not given:
     high = max_value or 1 / model.scale
     examples = np.random.default_rng(0).uniform(0, high, (16, *model.input_shape))
   examples = np.asarray(examples, np.float32)
@@ -53,6 +54,9 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
     raise InputError(f"export: examples of shape {examples.shape}: expected "
                      f"(n, {', '.join(map(str, model.input_shape))}) with n >= 1.")
   described = model.signatures(max_value)
+  if given and max_value and examples.ndim == 4:
+    # tfae-predict tells by it that an image is of the other polarity.
+    metadata = {"border": images.border(examples, max_value), **(metadata or {})}
   frozen = graph.freeze(described)
   feeds = model.feeds(examples)
   inputs = {key: {name: feeds[name] for name in s.inputs} for key, s in described.items()}

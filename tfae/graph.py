@@ -136,10 +136,30 @@ def fetch(graph_def, tensor_name, feeds):
                        + nearest(name, names))
     return name if ":" in name else f"{name}:0"
 
+  try:
+    return _run(graph_def, full(tensor_name), {full(name): v for name, v in feeds.items()})
+  except KeyError:  # TensorFlow's answer to an output that an op does not have
+    raise InputError(f"tensor_name={tensor_name!r}: the op has no such output. Those of an op are "
+                     "numbered from 0.") from None
+
+
+def call(frozen, key, feeds):
+  """Returns {output: array} of the signature `key` of a Frozen; `feeds`: {input: array}."""
+  return _run(frozen.graph_def, {name: info.name for name, info in frozen.outputs[key].items()},
+              {frozen.inputs[key][name].name: value for name, value in feeds.items()})
+
+
+def inputs_of(graph_def, name):
+  """Returns the set of inputs (placeholders) that the node `name` depends on."""
+  nodes = {node.name: node for node in graph_def.node}
+  return {found for found in _needed(nodes, [name]) if nodes[found].op == "Placeholder"}
+
+
+def _run(graph_def, names, feeds):
   with tf.Graph().as_default() as graph:
     tf.import_graph_def(graph_def, name="")
     with tf.compat.v1.Session(graph=graph) as session:
-      return session.run(full(tensor_name), {full(name): value for name, value in feeds.items()})
+      return session.run(tf.nest.map_structure(graph.get_tensor_by_name, names), feeds)
 
 
 def _union_of_inputs(signatures):
@@ -244,15 +264,21 @@ def _rename(graph_def, rename):
   graph_def.node.extend(nodes)
 
 
-def _make_portable(graph_def, keep):
-  """Prunes to `keep`, sorts, and drops all that names a device, a process or a source file."""
-  nodes = {node.name: node for node in graph_def.node}
-  needed, stack = set(), list(keep)
+def _needed(nodes, names):
+  """The names of all nodes that those in `names` depend on, and their own."""
+  needed, stack = set(), list(names)
   while stack:
     name = stack.pop()
     if name not in needed:
       needed.add(name)
       stack += map(_node, nodes[name].input)
+  return needed
+
+
+def _make_portable(graph_def, keep):
+  """Prunes to `keep`, sorts, and drops all that names a device, a process or a source file."""
+  nodes = {node.name: node for node in graph_def.node}
+  needed = _needed(nodes, keep)
   result = type(graph_def)(versions=graph_def.versions,
                            node=[nodes[name] for name in sorted(needed)])
   functions = {function.signature.name: function for function in graph_def.library.function}

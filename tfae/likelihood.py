@@ -9,7 +9,7 @@ from tfae import randomness
 from tfae.errors import InputError, check_int
 from tfae.evaluation import chunks, fitting
 
-_MOST_CODES = 5000  # decoded at a time: measured to be the fastest on a CPU, within 10 %
+_MOST_CODES = 5000  # decoded at a time
 _MOST_IMAGES = 100
 
 

@@ -13,10 +13,9 @@ from tensorboard.compat.proto import event_pb2
 import tqdm
 
 from tfae import files
-from tfae.errors import InputError
+from tfae import workdir as workdirs
 
 _LOG = logging.getLogger(__name__)
-_LISTED = 5  # torn lines named in a warning
 
 
 class MetricsLog:
@@ -45,7 +44,8 @@ class MetricsLog:
     if workdir is None:
       return
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
-    kept = [line for line in read(workdir) if line["step"] <= step and line["kind"] != "test"]
+    kept = [line for line in workdirs.read_metrics(workdir)
+            if line["step"] <= step and line["kind"] != "test"]
     found = sum(line["kind"] == "epoch" for line in kept)
     if found < epochs:
       _LOG.warning("%s: lines are missing: those of %d of %d epochs. The run goes on without them.",
@@ -119,35 +119,6 @@ def _purge_events(writer, step):
   # tf.summary has no public way to write one.
   tf.raw_ops.ImportEvent(writer=writer._resource,  # pylint: disable=protected-access
                          event=event.SerializeToString())
-
-
-def read(workdir):
-  """Returns the whole lines of a run's metrics.jsonl as dicts; [] if there is no file.
-
-  Raises:
-    InputError: it can't be read.
-  """
-  path = pathlib.Path(workdir) / "metrics.jsonl"
-  lines = []
-  try:
-    content = path.read_bytes() if path.exists() else b""
-  except OSError as error:
-    raise InputError(f"{path}: can't be read ({error.strerror}). Move it away: the run goes on "
-                     "without the lines that it held.") from None
-  torn = []
-  for number, text in enumerate(content.split(b"\n")):
-    try:
-      line = json.loads(text)
-      lines.append({**line, "step": int(line["step"]), "kind": str(line["kind"])})
-    except (ValueError, KeyError, TypeError, OverflowError):
-      if text:
-        torn.append(number + 1)
-  if torn:
-    _LOG.warning("%s: %s %s%s no whole metrics line; left out.", path,
-                 "lines" if len(torn) > 1 else "line", ", ".join(map(str, torn[:_LISTED])),
-                 f" and {len(torn) - _LISTED} more are" if len(torn) > _LISTED else
-                 " are" if len(torn) > 1 else " is")
-  return lines
 
 
 class Progress:

@@ -11,6 +11,8 @@ import zlib
 
 import tensorflow as tf
 
+from tfae import ops
+
 ALGORITHM = "philox"
 
 
@@ -27,10 +29,11 @@ def fold_in(key, number):
 def uniform(shape, key, minimum=0.0, maximum=1.0, dtype=tf.float32):
   """Returns numbers in [minimum, maximum), float32 or float64; for [0, 1) the same to the bit."""
   # As many bits as the mantissa holds, so that the conversion is exact.
-  integer, unused, scale = ((tf.uint64, 11, 2.0**-53) if dtype == tf.float64 else
-                            (tf.uint32, 8, 2.0**-24))
-  bits = tf.random.stateless_uniform(shape, key, None, None, integer, alg=ALGORITHM)
-  unit = tf.cast(tf.bitwise.right_shift(bits, tf.constant(unused, integer)), dtype) * scale
+  if dtype == tf.float64:
+    bits, unused, scale = _integers(shape, key, tf.uint64), 11, 2.0**-53
+  else:
+    bits, unused, scale = _words(shape, key), 8, 2.0**-24
+  unit = tf.cast(tf.bitwise.right_shift(bits, tf.constant(unused, bits.dtype)), dtype) * scale
   return minimum + unit * (maximum - minimum)
 
 
@@ -39,7 +42,7 @@ def halves(shape, key):
 
   Both numbers of a place are halves of one integer.
   """
-  bits = tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg=ALGORITHM)
+  bits = _words(shape, key)
   upper, lower = tf.bitwise.right_shift(bits, 16), tf.bitwise.bitwise_and(bits, 0xffff)
   return tf.cast(tf.stack([upper, lower]), tf.float32) * 2.0**-16
 
@@ -74,3 +77,22 @@ def order(positions, size, key, epoch):
                                       alg=ALGORITHM)
   return tf.raw_ops.RandomIndexShuffle(index=tf.cast(positions, tf.int32), seed=words,
                                        max_index=size - 1, rounds=8)
+
+
+def _integers(shape, key, dtype):
+  """Returns unsigned integers of all their bits."""
+  return tf.random.stateless_uniform(shape, key, None, None, dtype, alg=ALGORITHM)
+
+
+def _words(shape, key):
+  """Returns uint32 integers."""
+  if not ops.xla_on_cpu(key):
+    return _integers(shape, key, tf.uint32)
+  # The same words, as halves of 64-bit integers: of those XLA makes a vectorised loop, four times
+  # as fast.
+  size = tf.reduce_prod(tf.cast(shape, tf.int32))
+  pairs = _integers([(size + 1) // 2], key, tf.uint64)
+  words = tf.stack([tf.cast(pairs, tf.uint32),
+                    tf.cast(tf.bitwise.right_shift(pairs, tf.constant(32, tf.uint64)), tf.uint32)],
+                   1)
+  return tf.reshape(tf.reshape(words, [-1])[:size], shape)

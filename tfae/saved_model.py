@@ -8,11 +8,13 @@ import pathlib
 import subprocess
 import sys
 
+from google.protobuf import message
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2, meta_graph_pb2, saved_model_pb2
 from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
 
+from tfae import graph
 from tfae.errors import InputError, check_number
 
 SIGNATURE_FILE = "signature.json"
@@ -64,6 +66,31 @@ def write(directory, frozen, metadata=None, tolerance=1e-5):
           for path in [directory / name for name in FILES]}
 
 
+def read(content, description):
+  """Returns the graph.Frozen that `write` wrote.
+
+  Args:
+    content: bytes of saved_model.pb.
+    description: signature.json as a dict.
+
+  Raises:
+    InputError: they are no export.
+  """
+  model = saved_model_pb2.SavedModel()
+  try:
+    model.ParseFromString(content)
+    infos = {side: {key: {name: graph.TensorInfo(
+        entry["tensor"], tf.as_dtype(entry["dtype"]), tuple(entry["shape"]), entry["meaning"],
+        entry.get("value_range") and tuple(entry["value_range"]))
+                          for name, entry in signature[side].items()}
+                    for key, signature in description["signatures"].items()}
+             for side in ("inputs", "outputs")}
+    return graph.Frozen(model.meta_graphs[0].graph_def, **infos)
+  except (message.DecodeError, IndexError, KeyError, TypeError) as error:
+    raise InputError(f"saved_model.pb or signature.json is damaged ({type(error).__name__}: "
+                     f"{error}). Export the model again.") from None
+
+
 def verify(directory, examples, references, tolerance=1e-5):
   """Runs a written model in a fresh process, on the CPU, where importing tfae fails.
 
@@ -97,9 +124,9 @@ def verify(directory, examples, references, tolerance=1e-5):
 
 
 def _saved_model(frozen):
-  with tf.Graph().as_default() as graph:
+  with tf.Graph().as_default() as whole:
     tf.import_graph_def(frozen.graph_def, name="")
-    meta_graph = tf.compat.v1.train.export_meta_graph(graph=graph, strip_default_attrs=True)
+    meta_graph = tf.compat.v1.train.export_meta_graph(graph=whole, strip_default_attrs=True)
   meta_graph.meta_info_def.tags.append(tf.saved_model.SERVING)
   meta_graph.graph_def.node.sort(key=lambda node: node.name)
   meta_graph.graph_def.library.function.sort(key=lambda function: function.signature.name)

@@ -6,6 +6,10 @@ import signal
 class Signals:
   """Turns the first SIGINT or SIGTERM into a request; the second acts as it always did."""
 
+  def __init__(self, then=None):
+    """`then(number)` is called when the first one comes, if it is given."""
+    self._then = then
+
   def __enter__(self):
     self.received = None
     self._before = {}
@@ -20,6 +24,8 @@ class Signals:
     del frame
     self.received = number
     signal.signal(number, self._before[number])
+    if self._then:
+      self._then(number)
 
   def __exit__(self, *_):
     for number, handler in self._before.items():

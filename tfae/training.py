@@ -12,20 +12,20 @@ from tfae.run import NotFiniteError, Result, Run  # pylint: disable=unused-impor
 _LOG = logging.getLogger(__name__)
 
 _FIT_OPTIONS = ("epochs", "steps", "batch_size", "seed", "jit_compile", "steps_per_loop",
-                "checkpoints", "logging", "early_stopping")
+                "checkpoints", "logging", "early_stopping", "corruption", "augmentation")
 
 
 def fit(model, data, optimizer, *, workdir=None, data_device="auto", **options):
   """Trains a model that was built by hand; goes on with the run if the workdir holds it.
 
   Args:
-    model: a `tfae.Autoencoder`.
+    model: a `tfae.Autoencoder`, `tfae.Classifier` or `tfae.VariationalAutoencoder`.
     data: a `tfae.load(...)`, see `tfae.data.datasets.Dataset`.
     optimizer: `tfae.Adam(1e-3)` or another spec.
     workdir: the run's folder, as `train`'s; None: nothing is written.
     data_device: where the images lie.
     **options: fields of `tfae.Experiment`: epochs, steps, batch_size, seed, jit_compile,
-      steps_per_loop, checkpoints, logging, early_stopping.
+      steps_per_loop, checkpoints, logging, early_stopping, corruption, augmentation.
 
   Returns:
     A `Result`.

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import io
 import json
+import logging
 import os
 import pathlib
 
@@ -15,9 +16,11 @@ from tfae import experiment as experiments
 from tfae import files
 from tfae.errors import InputError, check_int, check_number, shown
 
+_LOG = logging.getLogger(__name__)
 SCHEMA = 1  # of config.json
 BUILT_BY_HAND = ("workdir={workdir!r}: was trained by tfae.fit, on a model built by hand. Build it "
                  "again in your program: tfae.fit resumes it, tfae.export publishes it.")
+_LISTED = 5  # torn lines of metrics.jsonl that are named in a warning
 EXAMPLES = 100  # test images kept in the folder, for the verification of exports
 
 
@@ -134,11 +137,13 @@ def check_identity(workdir, kind, identity, data):
       raise InputError(f"workdir={str(workdir)!r}: has checkpoints but no config.json. Restore it "
                        "from a copy, or use another workdir.")
     return False
-  _, values = read_config(path)
+  found, values = read_config(path)
   if kind not in values:
     raise InputError(f"workdir={str(workdir)!r}: holds a run of the other of tfae.train and "
                      "tfae.fit. Use another workdir.")
-  differing = experiments.differences(values[kind], identity)
+  # Through the Experiment: fields that this tfae has and the one that wrote them had not.
+  known = values[kind] if found is None else experiments.to_json(found)
+  differing = experiments.differences(known, identity)
   if values["data"]["sha256"] != data.sha256:
     differing.append(f"data: sha256 {values['data']['sha256'][:12]}... -> {data.sha256[:12]}...")
   if differing:
@@ -192,3 +197,32 @@ def _checksum(values):
   """
   rest = {name: value for name, value in values.items() if name != "checksum"}
   return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def read_metrics(workdir):
+  """Returns the whole lines of a run's metrics.jsonl as dicts; [] if there is no file.
+
+  Raises:
+    InputError: it can't be read.
+  """
+  path = pathlib.Path(workdir) / "metrics.jsonl"
+  lines = []
+  try:
+    content = path.read_bytes() if path.exists() else b""
+  except OSError as error:
+    raise InputError(f"{path}: can't be read ({error.strerror}). Move it away: the run goes on "
+                     "without the lines that it held.") from None
+  torn = []
+  for number, text in enumerate(content.split(b"\n")):
+    try:
+      line = json.loads(text)
+      lines.append({**line, "step": int(line["step"]), "kind": str(line["kind"])})
+    except (ValueError, KeyError, TypeError, OverflowError):
+      if text:
+        torn.append(number + 1)
+  if torn:
+    _LOG.warning("%s: %s %s%s no whole metrics line; left out.", path,
+                 "lines" if len(torn) > 1 else "line", ", ".join(map(str, torn[:_LISTED])),
+                 f" and {len(torn) - _LISTED} more are" if len(torn) > _LISTED else
+                 " are" if len(torn) > 1 else " is")
+  return lines

@@ -60,7 +60,7 @@ MISTAKES = {
     "unknown flag": (["train", CONFIG, "--worddir={tmp}/run"],
                      ["unknown flag --worddir", "Did you mean 'workdir'?"]),
     "no such config": (["train", "--config={tmp}/nowhere.py", WORKDIR],
-                       ["nowhere.py: no such file", "quickstart.py"]),
+                       ["nowhere.py: no such file", "found by their name"]),
     "no such config, apart": (["train", "--config", "{tmp}/nowhere.py", WORKDIR],
                               ["nowhere.py: no such file"]),
     "nearest config": (["train", "--config=configs/quikstart.py", WORKDIR],
@@ -112,6 +112,12 @@ MISTAKES = {
     "evaluate nothing": (["evaluate"], ["--workdir is missing"]),
     "evaluate a split": (["evaluate", WORKDIR, "--split=tests"], ["tests"]),
     "evaluate a flag": (["evaluate", WORKDIR, "--pac"], ["--pac", "Did you mean 'pca'?"]),
+    "reproduce nothing known": (["reproduce", "--only=S04/beter", WORKDIR],
+                                ["no such system or run", "Did you mean 'S04/better'?"]),
+    "reproduce no seed": (["reproduce", "--seeds=0", WORKDIR], ["--seeds=0"]),
+    "reproduce into no folder": (["reproduce", WORKDIR, "--out={tmp}/nowhere/RESULTS.md"],
+                                 ["--out=", "RESULTS.md"]),
+    "reproduce an argument": (["reproduce", WORKDIR, "S04"], ["unexpected argument 'S04'"]),
     "evaluate a config": (["evaluate", "--config.epochs=3", WORKDIR], ["--config.epochs"]),
 }
 
@@ -168,8 +174,16 @@ def test_the_guard_against_tensorflow_would_show(folder, tmp_path):
   assert code == 99
 
 
-@pytest.mark.parametrize("binary", ["train", "evaluate"])
+@pytest.mark.parametrize("binary", ["train", "evaluate", "reproduce", "inspect_model", "predict"])
 def test_help_lists_the_flags_and_ends(binary):
   code, out, err = runs.finish(runs.python("-c", ONE, binary, "--help"))
   assert code in (0, 1) and err == ""
-  assert "--workdir" in out and "tfae-" + binary in out
+  assert "--workdir" in out and "tfae-" + binary.removesuffix("_model") in out
+
+
+def test_a_binary_may_be_started_by_its_path_too():
+  # Its folder is the first on the path of modules then, and must hide none of Python's own.
+  for path in (runs.ROOT / "tfae" / "bin").glob("*.py"):
+    assert path.stem not in sys.stdlib_module_names
+  code, out, err = runs.finish(runs.python(runs.ROOT / "tfae" / "bin" / "train.py", "--help"))
+  assert code == 0 and "--workdir" in out, err

@@ -10,6 +10,7 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
 import runs
 import tfae
+from tfae import build, likelihood
 from tfae import experiment as ex
 from tfae import training
 
@@ -27,6 +28,9 @@ CASES = {
     "no device": ["--workdir={tmp}/bad", "--device=/GPU:7"],
     "other data": ["--workdir={tmp}/changed"],
     "damaged": ["--workdir={tmp}/damaged"],
+    "likelihood": ["--workdir={tmp}/vae", "--log_likelihood=40", "--images=120", "--pca"],
+    "no likelihood": ["--workdir={tmp}/good", "--log_likelihood=40"],
+    "images alone": ["--workdir={tmp}/vae", "--images=120"],
 }
 
 
@@ -43,6 +47,9 @@ def outcomes(tmp_path_factory):
   tmp = tmp_path_factory.mktemp("evaluate")
   training.train(experiment(200, epochs=60), tmp / "good")
   training.train(experiment(0, steps=1), tmp / "bad")
+  training.train(ex.Experiment(
+      data=ex.Data("digits"), model=ex.Model((tfae.Flatten(),), latent=2, tied=False),
+      task=tfae.Variational(), steps=1, jit_compile="off", logging=runs.QUIET), tmp / "vae")
   for name in ("changed", "damaged"):
     (tmp / name).mkdir()
     for path in (tmp / "bad").glob("checkpoints/*"):
@@ -103,7 +110,25 @@ def test_split_and_checkpoint_choose_images_and_weights(outcomes):
   assert last_json(ends["first"][1])["loss"] != last_json(ends["plain"][1])["loss"]
 
 
+def test_the_likelihood_of_the_first_images_is_that_of_the_library(outcomes):
+  tmp, ends = outcomes
+  code, out, err = ends["likelihood"]
+  assert code == 1, err  # one step of training is worse than PCA
+  result = last_json(out)
+  assert (result["log_likelihood_images"], result["images"]) == (120, 297)
+  assert (result["log_likelihood_samples"], result["code_size"]) == (40, 2)
+  model, experiment_, _, _ = build.load_model(tmp / "vae")
+  found = likelihood.log_likelihood(model, ex.load_data(experiment_).test, 40, images=120)
+  assert result["log_likelihood"] == pytest.approx(found.mean(), rel=1e-6)
+  assert result["log_likelihood_standard_error"] == pytest.approx(found.std() / 120**0.5, rel=1e-6)
+  assert "log p(x) on 120 images, 40 samples each" in out
+  assert "the images are not black and white" in err  # grey scans under a Bernoulli likelihood
+  assert "log likelihood of 100 of 120 images" in err
+
+
 @pytest.mark.parametrize("name, text", [
+    ("no likelihood", "task.name='reconstruct', which gives images no likelihood"),
+    ("images alone", "--images=120: has no effect without --log_likelihood"),
     ("no validation", "the run has no validation set"),
     ("no best", "evaluated no validation set"),
     ("no step", "expected 'latest', 'best' or one of the steps 1, 0"),

@@ -114,6 +114,10 @@ def test_without_train_labels_images_still_load_and_split(folder):
     ({"name": "digits", "seed": -1}, "seed=-1"),
     ({"name": "digits", "stratify": 1}, "stratify=1"),
     ({"name": "digits", "data_dir": "somewhere"}, "data_dir='somewhere'"),
+    ({"name": "digits", "train_range": (0, 1501)}, "the part train has 1500 images"),
+    ({"name": "digits", "pool": True}, "data.pool=True: needs data.train_range"),
+    ({"name": "images", "size": (8, 8)}, "data_dir=None: expected a folder of PNG or JPEG"),
+    ({"name": "cifar10"}, "data_dir=None"),
     ({"name": "idx"}, "data_dir=None"),
     ({"name": "idx", "data_dir": "/no/such/folder"}, "data_dir='/no/such/folder'"),
 ])
@@ -184,10 +188,79 @@ def test_the_sha256_is_that_of_the_arrays_and_moves_with_any_of_them(folder):
   assert len(sums) == 5
 
 
+def test_ranges_of_the_joined_parts_are_those_images_with_their_labels(folder):
+  (folder / "t10k-labels").write_bytes(idx_bytes(np.arange(7)))
+  data = datasets.load("idx", folder, pool=True, train_range=(0, 30), validation_range=(38, 42),
+                       test_range=(42, 47, 2))
+  pool = np.concatenate([images(40), images(7, first=99)])
+  labels = np.array([0, 1, 2, 200] * 10 + list(range(7)))
+  for split, rows in ((data.train, slice(0, 30)), (data.validation, slice(38, 42)),
+                      (data.test, slice(42, 47, 2))):
+    np.testing.assert_array_equal(split.images[..., 0], pool[rows])
+    np.testing.assert_array_equal(split.labels, labels[rows])
+
+
+def test_fractions_of_the_digits_are_disjoint_and_complete_and_stratified():
+  data = datasets.load("digits", fractions=(0.7, 0.2, 0.1), stratify=True, seed=3)
+  parts = data.train, data.validation, data.test
+  reference = sklearn.datasets.load_digits()
+  assert sorted(sum(map(rows, parts), [])) == sorted(
+      image.astype(np.uint8).tobytes() for image in reference.images)
+  for part, share in zip(parts, (0.7, 0.2, 0.1)):
+    assert (np.abs(np.bincount(part.labels) - share * np.bincount(reference.target)) < 1).all()
+
+
+def test_training_on_the_validation_part_with_a_label_budget(folder):
+  whole = datasets.load("idx", folder, validation=20, stratify=True, seed=2)
+  data = datasets.load("idx", folder, validation=20, stratify=True, seed=2,
+                       train_on="validation", labels_per_class=3)
+  assert data.validation is None and np.bincount(data.train.labels)[[0, 1, 2, 200]].tolist() == [
+      3, 3, 3, 3]
+  assert set(rows(data.train)) < set(rows(whole.validation))
+  np.testing.assert_array_equal(data.test.images, whole.test.images)
+
+
+def test_a_set_whose_parts_disagree_about_labels_can_not_be_joined(folder):
+  with pytest.raises(InputError, match="one of train and test has labels, the other has none"):
+    datasets.load("idx", folder, fractions=(0.8, 0.1, 0.1))
+  (folder / "train-labels.gz").unlink()
+  assert datasets.load("idx", folder, fractions=(0.8, 0.1, 0.1)).train.labels is None
+
+
+def test_the_number_of_classes_is_that_of_all_parts_0_where_one_has_no_labels(folder):
+  assert datasets.load("idx", folder).classes == 0
+  (folder / "t10k-labels").write_bytes(idx_bytes(np.full(7, 203)))
+  assert datasets.load("idx", folder).classes == 204
+  assert datasets.load("digits", train_range=(0, 100), validation=9).classes == 10
+
+
+def test_a_whole_part_is_not_copied(folder):
+  before = datasets.load("idx", folder)
+  part = before.train
+  assert datasets._select((part, before.test), np.arange(40)) is part
+  assert datasets._select((part, before.test), np.arange(40, 47)) is before.test
+
+
 def test_loading_data_imports_no_tensorflow():
   code = ("import sys; from tfae.data import datasets; datasets.load('digits', validation=9); "
           "assert 'tensorflow' not in sys.modules")
   subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.full
+def test_mnist_splits_as_the_tutorials_did():
+  shares = {"fractions": (0.7, 0.198, 0.102), "stratify": True}
+  data = datasets.load("mnist", **shares)
+  assert [len(part) for part in (data.train, data.validation, data.test)] == [48996, 13859, 7145]
+  on = datasets.load("mnist", train_on="validation", **shares)
+  assert len(on.train) == 13859 and rows(on.train) == rows(data.validation)
+  pooled = datasets.load("mnist", pool=True, train_range=(30000, 55000),
+                         validation_range=(65000, 70000), test_range=(55000, 65000))
+  assert [len(part) for part in (pooled.train, pooled.validation, pooled.test)] == [
+      25000, 5000, 10000]
+  whole = datasets.load("mnist")
+  np.testing.assert_array_equal(pooled.test.images[:5000], whole.train.images[55000:])
+  np.testing.assert_array_equal(pooled.test.labels[5000:], whole.test.labels[:5000])
 
 
 @pytest.mark.full

@@ -1,4 +1,4 @@
-"""tfae.data.reading: images in files train as those in memory do, to the bit, wherever they begin."""
+"""tfae.data.reading: images in files train as those in memory do, to the bit."""
 
 import pathlib
 import sys
@@ -12,7 +12,7 @@ sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import m
 import runs
 import tfae
 from tfae import experiment as experiments
-from tfae import training
+from tfae import evaluation, training
 from tfae.data import folder, reading
 from tfae.data.datasets import Dataset, Split
 from tfae.data.pipeline import Batches
@@ -76,8 +76,8 @@ def test_reading_begins_anew_at_any_step_and_goes_on_by_itself(files, monkeypatc
   lazy, held = pair(files)
   begun = []
   original = reading.ReadAhead._batches
-  monkeypatch.setattr(reading.ReadAhead, "_batches",
-                      lambda self, step, ahead: (begun.append(step), original(self, step, ahead))[1])
+  monkeypatch.setattr(reading.ReadAhead, "_batches", lambda self, step, ahead: (
+      begun.append(step), original(self, step, ahead))[1])
   for first, count in ((7, 2), (9, 1), (10, 3), (0, 2), (2, 3), (2, 3), (25, 2), (27, 1)):
     assert_reads(lazy, held, first, count, 3)
   assert begun == [7, 0, 2, 25]
@@ -119,7 +119,8 @@ def experiment(**fields):
 def test_training_on_files_ends_with_the_bits_of_training_in_memory(
     data, tmp_path, monkeypatch, fields, most_steps):
   monkeypatch.setattr(reading, "_MOST_BYTES", most_steps * 4 * 12)
-  assert Batches(data[0].train.images, 4).most_steps == most_steps
+  run = training.prepare(experiment(**fields), data[0])
+  assert run.loop.steps_per_loop == min(most_steps, experiment(**fields).steps_per_loop)
   results = [training.train(experiment(**fields), tmp_path / name, data=images)
              for name, images in zip(("files", "memory"), data)]
   assert results[0].step == TOTAL and results[0] == results[1]
@@ -133,9 +134,8 @@ def test_a_run_on_files_that_was_cut_anywhere_goes_on_to_the_same_bits(data, tmp
   def kill(step):
     raise runs.Killed(step)
 
-  # After a step that no checkpoint knows, right after a save, at the end of an epoch.
-  for step, seconds, how in ((3, 1e6, "after"), (9, 0.0, "before"), (12, 0.0, "after"),
-                             (17, 1e6, "after")):
+  # After a step that no checkpoint knows; right after a save, in the middle of an epoch.
+  for step, seconds, how in ((8, 1e6, "after"), (15, 0.0, "before")):
     cut = experiment(checkpoints=experiments.Checkpoints(seconds), steps_per_loop=1 + step % 5)
     with pytest.raises(runs.Killed), runs.stops(step, **{how: kill}):
       training.train(cut, tmp_path / "files", data=data[0])
@@ -173,3 +173,12 @@ def test_a_file_that_can_not_be_decoded_ends_a_loop_by_name(tmp_path, monkeypatc
       lazy.read(0, 3, 3)
     assert f"{tmp_path / '4.png'}: can't be decoded (" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_evaluation_and_pca_of_files_are_those_of_the_same_images_in_memory(data):
+  found = []
+  for images in data:
+    run = training.prepare(experiment(), images)
+    found.append((evaluation.Evaluator(run.model, chunk=2)(images.test),
+                  evaluation.pca_squared_error(images.train.images, images.test.images, 3, 255)))
+  assert found[0] == found[1] and 0 < found[0][1] < 1

@@ -17,20 +17,25 @@ from absl import logging as absl_logging
 import ml_collections
 from ml_collections import config_flags
 
-import tfae
+from tfae import inspection
 from tfae import workdir as workdirs
 from tfae.errors import InputError, nearest
 from tfae.experiment import default_config, from_config
+from tfae.specs.systems import configs_folder
 
 MISTAKE = 2
 
 
-def run(main):
-  """Reads the flags and exits with what `main()` returns; never returns."""
+def run(main, positional=False):
+  """Reads the flags and exits with what `main()` returns; never returns.
+
+  With `positional` there may be arguments that are no flags, and `main` takes their list.
+  """
   # absl's logger is TensorFlow's too, and that one talks of every save.
   absl_logging.set_verbosity(absl_logging.WARNING)
   logging.getLogger("tfae").setLevel(logging.INFO)
-  app.run(lambda _: sys.exit(_guarded(main)), flags_parser=lambda argv: _parse(argv, main))
+  app.run(lambda argv: sys.exit(_guarded(lambda: main(argv[1:]) if positional else main())),
+          flags_parser=lambda argv: _parse(argv, main, positional))
 
 
 def import_tensorflow():
@@ -80,11 +85,11 @@ def _help(main):
   print(sys.modules[main.__module__].__doc__)
   for flag in [*flags.FLAGS.get_flags_for_module(__name__),
                *flags.FLAGS.get_flags_for_module(module)]:
-    default = "" if flag.default in (None, "") else f" Default: {flag.default}."
+    default = "" if flag.default in (None, "", []) else f" Default: {flag.default}."
     print(f"  --{flag.name}: {flag.help}{default}")
 
 
-def _parse(argv, main):
+def _parse(argv, main, positional):
   if {"--help", "-help", "-h"} & set(argv[1:]):
     _help(main)
     sys.exit(0)
@@ -107,7 +112,7 @@ def _parse(argv, main):
     sys.exit(_fail(_of_config_file(error)))
   finally:
     logging.disable(logging.NOTSET)
-  if len(rest) > 1:
+  if len(rest) > 1 and not positional:
     sys.exit(_fail(f"unexpected argument {rest[1]!r}. Flags are written --name=value."))
   return rest
 
@@ -126,21 +131,14 @@ def _find_config(argv):
       sys.exit(_fail("--config is empty. Example: --config=configs/quickstart.py"))
     path = pathlib.Path(value.partition(":")[0])
     if not path.is_file():
-      packaged = _packaged_configs() / path.name
+      packaged = configs_folder() / path.name
       if str(path) != path.name or not packaged.is_file():
         names = sorted(p.name for p in packaged.parent.glob("*.py"))
         sys.exit(_fail(f"--config={value}: no such file.{nearest(path.name, names)} Those of the "
-                       f"package, found by their name alone, are {', '.join(names)}."))
+                       f"package, in {packaged.parent}, are found by their name alone."))
       value = value.replace(path.name, str(packaged), 1)
     result.append(f"{name}={value}")
   return result
-
-
-def _packaged_configs():
-  """Returns the folder configs/: beside tfae in a checkout, inside of it in a wheel."""
-  package = pathlib.Path(tfae.__file__).parent
-  inside = package / "configs"
-  return inside if inside.is_dir() else package.parent / "configs"
 
 
 def _of_config_file(error):
@@ -210,3 +208,38 @@ def required(name):
   if not value or value.startswith("-"):  # absl takes the next flag for a forgotten value
     raise InputError(f"--{name} is missing. Give a folder: --{name}=runs/NAME")
   return value
+
+
+def define_subject():
+  """Defines the flags of a program that looks at a run's model or an export, and at image files."""
+  flags.DEFINE_string("workdir", None, "Folder of a run.")
+  flags.DEFINE_string("saved_model", None, "Folder of an exported model.")
+  flags.DEFINE_string("checkpoint", "latest", "Of a run: latest, best or a step.")
+  flags.DEFINE_bool("resize", False, "Bring an image of another size to the model's.")
+  flags.DEFINE_bool("invert", False, "Turn bright into dark in the image.")
+
+
+def subject(device="/CPU:0"):
+  """Returns the `inspection.Run` or `inspection.Export` that the flags name."""
+  args = flags.FLAGS
+  if bool(args.workdir) == bool(args.saved_model):
+    raise InputError("give one of --workdir=RUN and --saved_model=EXPORT.")
+  if args.workdir:
+    return inspection.Run(required("workdir"), args.checkpoint, device)
+  if args["checkpoint"].present:
+    raise InputError("--checkpoint: an exported model has one only. Leave it out.")
+  return inspection.Export(required("saved_model"))
+
+
+def wanted(subject_):
+  """Returns the `images.Wanted` of a subject; InputError if it takes no images of known range."""
+  if subject_.wanted is None:
+    raise InputError(f"{subject_.path}: signature.json has no input 'images' [batch, height, "
+                     "width, channels] with a value range, so image files mean nothing to it.")
+  return subject_.wanted
+
+
+def say_notes(path, notes):
+  """Prints on stderr what was done to an image, or looks wrong with it."""
+  for note in notes:
+    print(f"{path}: {note}", file=sys.stderr)

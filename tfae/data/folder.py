@@ -233,8 +233,8 @@ def read(data_dir, size, channels):
   if set(PARTS) <= set(folders):
     extra = [name for name in (*folders, *files) if name not in PARTS]
     if extra:
-      raise InputError(f"{root / extra[0]}: found beside the folders train and test; expected these "
-                       "two alone. Move it elsewhere.")
+      raise InputError(f"{root / extra[0]}: found beside the folders train and test; expected "
+                       "these two alone. Move it elsewhere.")
     parts = [_classes(root / part) for part in PARTS]
     if (parts[0] is None) != (parts[1] is None):
       flat = PARTS[0 if parts[0] is None else 1]
@@ -260,8 +260,8 @@ def _classes(folder):
     raise InputError(f"{folder}: has files such as {files[0]!r} and folders such as "
                      f"{folders[0]!r}; expected images, or a folder for each class.")
   if not files and not folders:
-    raise InputError(f"{folder}: found nothing; expected PNG or JPEG files, or a folder of them for "
-                     "each class.")
+    raise InputError(f"{folder}: found nothing; expected PNG or JPEG files, or a folder of them "
+                     "for each class.")
   return folders or None
 
 

@@ -36,10 +36,10 @@ class ReadAhead:
     self._next = self._iterator = self._paths = None
 
   def __call__(self, first_step, count, steps):
-    """Returns the images of `count` steps from first_step on, uint8 `[steps, batch_size, ...]`.
+    """Returns the images of `count` steps of one epoch, uint8 `[steps, batch_size, ...]`.
 
-    What lies past `count` is 0; padding is image 0. Asked for the steps that follow the last call's,
-    it has them; any other step begins anew.
+    What lies past `count` is 0; padding is image 0. Asked for the steps that follow those of
+    the last call, it has them; any other step begins anew.
 
     Raises:
       InputError: a file that is gone, has changed or can't be decoded; by name.
@@ -48,20 +48,18 @@ class ReadAhead:
       if first_step != self._next:
         self._iterator = iter(self._batches(first_step, steps))
       self._next = None  # an error on the way leaves no place to go on from
+      rows = self._rows(tf.constant(first_step, tf.int64), count).numpy()
       batches = []
-      for step in range(first_step, first_step + count):
+      for row in rows:
         try:
           batches.append(next(self._iterator))
         except tf.errors.OpError as error:
-          self._images.fail(self._of(step), error)
-        self._images.check_unchanged(self._of(step))
+          self._images.fail(row[row >= 0], error)
+      # After they were read: what was decoded is what was listed.
+      self._images.check_unchanged(rows[rows >= 0])
       self._next = first_step + count
       empty = [tf.zeros_like(batches[0])] if count < steps else []
       return tf.stack(batches + empty * (steps - count))
-
-  def _of(self, step):
-    rows = self._rows(tf.constant(step, tf.int64), 1).numpy()
-    return rows[rows >= 0]
 
   def _batches(self, first_step, ahead):
     if self._paths is None:

@@ -73,7 +73,7 @@ class Model(tf.Module):
   @property
   def code_shape(self):
     """Shape of one code."""
-    return self.component("encoder").output_shape
+    return self._first.output_shape
 
   @property
   def copies(self):

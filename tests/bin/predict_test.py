@@ -1,0 +1,162 @@
+"""tfae-predict as a program: a classifier and an autoencoder, each as a run and as an export."""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+from PIL import Image
+import pytest
+
+sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
+import runs
+import tfae
+from tfae import build
+from tfae import experiment as ex
+from tfae import training
+from tfae.tasks.classify import Classify
+
+A, B = "{tmp}/a.png", "{tmp}/b.png"
+CASES = {
+    "class": ["--workdir={tmp}/classifier", A, B],
+    "class of the export": ["--saved_model={tmp}/elsewhere", A, B],
+    "json": [A, "--saved_model={tmp}/elsewhere", "--json", "{tmp}/black_on_white.png"],
+    "inverted": ["--saved_model={tmp}/elsewhere", "--json", "--invert", "--resize",
+                 "{tmp}/black_on_white_large.png"],
+    "arrays": ["--workdir={tmp}/classifier", "--json", "{tmp}/three.npy"],
+    "polarity": ["--workdir={tmp}/classifier", "{tmp}/black_on_white.png"],
+    "score": ["--workdir={tmp}/autoencoder", A],
+    "rebuilt": ["--saved_model={tmp}/exported_autoencoder", "--json", A, B, "--out={tmp}/rebuilt"],
+    "one file": ["--workdir={tmp}/autoencoder", A, "--out={tmp}/one.png"],
+    "no reconstruction": ["--workdir={tmp}/classifier", A, "--out={tmp}/there"],
+}
+# Those which are known before TensorFlow is there.
+EARLY = {
+    "no image": (["--workdir={tmp}/classifier"], "no image is given"),
+    "no such image": (["--workdir={tmp}/classifier", "{tmp}/c.png"], "c.png: no such file"),
+    "no model": ([A], "give one of --workdir=RUN and --saved_model=EXPORT"),
+    "no size": (["--saved_model={tmp}/elsewhere", "{tmp}/black_on_white_large.png"],
+                "has 16 x 16 pixels (height x width), the model takes 8 x 8"),
+    "one file for two": (["--workdir={tmp}/autoencoder", A, B, "--out={tmp}/x.png"],
+                         "is one file, there are 2 images"),
+    "same name": (["--workdir={tmp}/autoencoder", A, "{tmp}/again/a.png", "--out={tmp}/x"],
+                  "two images would be written as"),
+    "over itself": (["--workdir={tmp}/autoencoder", A, "--out={tmp}"], "is an image that is read"),
+    "flag": (["--workdir={tmp}/autoencoder", A, "--jsom"], "Did you mean 'json'?"),
+}
+
+
+def png(path, image):
+  Image.fromarray((np.asarray(image) * (255 / 16)).round().astype(np.uint8)).save(
+      path)
+
+
+@pytest.fixture(name="digits", scope="module")
+def fixture_digits():
+  return tfae.load("digits").test
+
+
+@pytest.fixture(name="outcomes", scope="module")
+def fixture_outcomes(tmp_path_factory, digits):
+  tmp = tmp_path_factory.mktemp("predict")
+  common = {"batch_size": 100, "jit_compile": "off", "logging": runs.QUIET,
+            "optimizer": tfae.Adam(1e-2)}
+  training.train(ex.Experiment(
+      model=ex.Model((tfae.Flatten(), tfae.Dense(32, activation="relu")), head=(tfae.Dense(10),)),
+      task=Classify(), steps=120, **common), tmp / "classifier")
+  training.train(ex.Experiment(model=ex.Model((tfae.Flatten(), tfae.Dense(16))), steps=60,
+                               **common), tmp / "autoencoder")
+  for name in ("classifier", "autoencoder"):
+    runs.publish_digits(tmp / name, tmp / f"exported_{name}")
+  (tmp / "again").mkdir()
+  for name, image in (("a", digits.images[0]), ("b", digits.images[1]),
+                      ("again/a", digits.images[2])):
+    png(tmp / f"{name}.png", image[..., 0])
+  reversed_ = 16 - digits.images[0, ..., 0]
+  (tmp / "exported_classifier").rename(tmp / "elsewhere")  # an export needs nothing of its run
+  png(tmp / "black_on_white.png", reversed_)
+  png(tmp / "black_on_white_large.png", reversed_.repeat(2, 0).repeat(2, 1))
+  np.save(tmp / "three.npy", digits.images[:3])
+  place = lambda flags: ["predict", *(flag.format(tmp=tmp) for flag in flags)]
+  ends = runs.many([place(flags) for flags in CASES.values()], tmp_path_factory.mktemp("said"),
+                   ["tensorflow", "PIL.Image", "tfae.build", "tfae.workdir", "tfae.saved_model"])
+  early = runs.many([place(flags) for flags, _ in EARLY.values()], tmp_path_factory.mktemp("said"),
+                    ["PIL.Image", "sklearn.datasets", "tfae.workdir"])
+  return tmp, dict(zip([*CASES, *EARLY], ends + early))
+
+
+def answers(end):
+  code, out, err = end
+  assert (code, err) == (0, ""), err
+  return [json.loads(line) for line in out.splitlines()]
+
+
+def test_a_classifier_gives_the_class_and_every_probability_from_a_run_and_from_an_export(
+    outcomes, digits):
+  tmp, ends = outcomes
+  code, out, err = ends["class"]
+  assert (code, err) == (0, "")
+  model = build.load_model(tmp / "classifier")[0]
+  probabilities = model.classify(digits.images[:2])[0].numpy()
+  for line, name, of_image in zip(out.splitlines(), "ab", probabilities, strict=True):
+    assert line.startswith(f"{tmp}/{name}.png: class {of_image.argmax()}    0: ")
+    shown = [float(text.split(": ")[1]) for text in line.split("    ")[1].split("  ")]
+    np.testing.assert_allclose(shown, of_image, atol=0.02)  # 16 levels came through 256
+  assert ends["class of the export"] == ends["class"]
+
+
+def test_flags_may_stand_between_the_images_and_json_holds_what_was_noticed(outcomes):
+  tmp, ends = outcomes
+  first, second = answers(ends["json"])
+  assert first["image"] == f"{tmp}/a.png" and first["notes"] == []
+  assert sum(first["probabilities"]) == pytest.approx(1) and len(first["probabilities"]) == 10
+  assert first["class"] == int(np.argmax(first["probabilities"]))
+  (note,) = second["notes"]
+  assert "border is bright" in note and "--invert" in note
+
+
+def test_black_on_white_of_another_size_is_the_same_digit_once_it_is_asked_for(outcomes):
+  (found,), (expected, _) = answers(outcomes[1]["inverted"]), answers(outcomes[1]["json"])
+  np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=0.01)
+  assert found["notes"] == ["resized from 16 x 16 to 8 x 8 (area filter)"]
+
+
+def test_a_word_about_polarity_goes_to_stderr_and_is_no_failure(outcomes):
+  code, out, err = outcomes[1]["polarity"]
+  assert code == 0 and out.count("\n") == 1 and err.count("\n") == 1
+  assert "black_on_white.png: the image's border is bright" in err
+
+
+def test_an_array_of_several_images_gives_a_line_each(outcomes, digits):
+  tmp, ends = outcomes
+  found = answers(ends["arrays"])
+  assert [line["index"] for line in found] == [0, 1, 2]
+  expected = build.load_model(tmp / "classifier")[0].classify(digits.images[:3])[0].numpy()
+  np.testing.assert_allclose([line["probabilities"] for line in found], expected, atol=1e-5)
+
+
+def test_an_autoencoder_gives_its_score_and_the_reconstruction_as_png(outcomes, digits):
+  tmp, ends = outcomes
+  model = build.load_model(tmp / "autoencoder")[0]
+  first, second = answers(ends["rebuilt"])
+  assert first["reconstruction"] == f"{tmp}/rebuilt/a.png"
+  assert first["score"] == pytest.approx(float(model.score(digits.images[:1])[0]), rel=0.05)
+  for line, image in ((first, digits.images[:1]), (second, digits.images[1:2])):
+    expected = np.clip(model.reconstruct(image).numpy()[0, ..., 0] / 16, 0, 1)
+    found = np.asarray(Image.open(line["reconstruction"])) / 255
+    np.testing.assert_allclose(found, expected, atol=0.02)
+  code, out, err = ends["score"]
+  assert (code, err) == (0, "")
+  assert out.splitlines()[0].startswith("score: reconstruction error of each image")
+  assert out.splitlines()[1].startswith(f"{tmp}/a.png: score {first['score']:.4g}"[:-1])
+  assert ends["one file"][0] == 0
+  assert (tmp / "one.png").read_bytes() == (tmp / "rebuilt/a.png").read_bytes()
+
+
+@pytest.mark.parametrize("name, text", [
+    ("no reconstruction", "has no signature 'reconstruct'"),
+    *((name, text) for name, (_, text) in EARLY.items())])
+def test_a_mistake_is_one_line_with_exit_code_2(outcomes, name, text):
+  code, out, err = outcomes[1][name]
+  assert (code, out) == (2, "") and text in err
+  assert err.startswith("error: ") and err.count("\n") == 1

@@ -1,0 +1,303 @@
+"""tfae.reproduction: which runs, in which order, resumed, recorded; with a small trainer."""
+
+import json
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
+import runs
+from tfae import reproduction, systems
+from tfae import workdir as workdirs
+from tfae.errors import InputError
+from tfae.reproduction import Job, Reproduction, standing
+from tfae.specs.systems import Figure, Run, System, configs_folder
+
+# Does what tfae-train does in a run's folder, in no time. `ways` in the folder of all runs says
+# how each seed ends; it writes to `started` what it was given.
+TRAINER = """
+import json, pathlib, runpy, signal, sys, time
+import numpy as np
+from tfae import experiment, workdir
+from tfae.data import datasets
+flags = dict(flag[2:].split("=", 1) for flag in sys.argv[1:])
+folder = pathlib.Path(flags["workdir"])
+root = folder.parents[2]
+with open(root / "started", "a") as file:
+  file.write(" ".join(sys.argv[1:]) + "\\n")
+config = runpy.run_path(flags["config"])["get_config"]()
+seed = int(flags["config.seed"])
+way = json.loads((root / "ways").read_text()).get(folder.parent.name + str(seed), "complete")
+config.update({"epochs": int(flags["config.epochs"]), "seed": seed})
+split = datasets.Split(np.zeros([3, 8, 8, 1], np.uint8), None)
+data = datasets.Dataset("digits", split, None, split, 16)
+folder.mkdir(parents=True, exist_ok=True)
+if way == "early":
+  sys.exit("error: no space is left")
+log = open(folder / "metrics.jsonl", "a", buffering=1)
+def line(kind, epoch, loss):
+  log.write(json.dumps({"kind": kind, "step": 30 * epoch, "epoch": epoch, "loss": loss,
+                        "timing": {"time": time.time()}}) + "\\n")
+workdir.write_config(folder, "experiment",
+                     experiment.to_json(experiment.from_config(config)), data)
+if way == "already":
+  line("test", config.epochs, 9.0)
+  sys.exit(0)
+print("epoch 1", file=sys.stderr, flush=True)
+line("epoch", 1, 0.5)
+line("validation", 1, 0.7)
+if way == "wait":
+  signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+  print("waiting", flush=True)
+  time.sleep(60)
+if way == "fail":
+  print("stopped: step 7: loss is nan", file=sys.stderr)
+  sys.exit(3)
+if way == "killed":
+  import os
+  os.kill(os.getpid(), signal.SIGKILL)
+for epoch in range(2, config.epochs + 1):
+  line("epoch", epoch, 0.5 / epoch)
+  line("validation", epoch, 0.7 / epoch)
+line("test", config.epochs, 0.1 + seed)
+"""
+
+LOSS = Figure("test loss", "test", "loss", "9.9", 1.0)
+
+
+def make(*runs_):
+  return (System("T1", "one", "protocol", tuple(runs_)),)
+
+
+FIRST = Run("faithful", "quickstart.py", (LOSS,), overrides={"epochs": 4}, seeds=2)
+SECOND = Run("better", "quickstart.py", (LOSS,), variant="more", overrides={"epochs": 5},
+             needs="T1/faithful")
+MADE_ON = {"commit": "abc", "versions": "python 0", "machine": "one core"}
+
+
+@pytest.fixture(name="root")
+def fixture_root(tmp_path):
+  path = tmp_path / "runs"
+  path.mkdir()
+  (path / "trainer.py").write_text(TRAINER)
+  (path / "ways").write_text("{}")
+  return path
+
+
+@pytest.fixture(autouse=True)
+def fixture_path(monkeypatch):
+  monkeypatch.setenv("PYTHONPATH", str(runs.ROOT))
+
+
+def reproduce(root, table, only=(), ways=None, seeds=None, **options):
+  """Runs the table; returns ({job name: Standing}, what the trainer was given)."""
+  (root / "ways").write_text(json.dumps(ways or {}))
+  (root / "started").write_text("")
+  jobs = reproduction.plan(reproduction.select(table, only), seeds)
+  end = Reproduction(table, root, program=(sys.executable, str(root / "trainer.py")),
+                     made_on=lambda: MADE_ON, **options)(jobs)
+  started = (root / "started").read_text().splitlines()
+  return end, {job.name: standing(job, root, table) for job in jobs}, started
+
+
+def states(standings):
+  return {name: found.state for name, found in standings.items()}
+
+
+def test_each_seed_is_one_process_with_its_own_folder_and_complete_ones_are_not_run_again(
+    root, capfd):
+  table = make(FIRST)
+  end, found, started = reproduce(root, table, data_dir="there")
+  assert end is None and len(started) == 2
+  for seed, flags in enumerate(started):
+    assert flags == (f"--config={configs_folder()}/quickstart.py "
+                     f"--workdir={root}/T1/quickstart/seed{seed} --config.epochs=4 "
+                     f"--config.seed={seed} --data_dir=there")
+  assert states(found) == {f"T1/faithful, seed {seed}": "complete" for seed in (0, 1)}
+  out = capfd.readouterr().out
+  assert "[1/2] T1/faithful, seed 0: tfae-train --config=" in out
+  assert "\nepoch 1\n" in out  # what the trainer says is passed on
+  _, again, started = reproduce(root, table)
+  assert started == [] and again == found
+  assert "[2/2] T1/faithful, seed 1: is complete" in capfd.readouterr().out
+  # A longer run is another matter: it goes on.
+  longer = make(Run("faithful", "quickstart.py", (LOSS,), overrides={"epochs": 6}, seeds=1))
+  assert standing(Job(longer[0], longer[0].runs[0], 0), root, longer).text == "at epoch 4 of 6"
+  assert len(reproduce(root, longer)[2]) == 1
+
+
+def test_a_failure_is_recorded_with_its_last_line_and_the_others_go_on(root):
+  table = make(Run("faithful", "quickstart.py", (LOSS,), overrides={"epochs": 4}, seeds=4))
+  ways = {"quickstart0": "fail", "quickstart1": "killed", "quickstart2": "early"}
+  _, found, started = reproduce(root, table, ways=ways)
+  assert len(started) == 4
+  assert [s.text for s in found.values()] == [
+      "failed: step 7: loss is nan", "failed: killed by signal 9, after 'epoch 1'",
+      "failed: no space is left", "complete"]
+  # The next time they are tried again.
+  _, found, started = reproduce(root, table)
+  assert len(started) == 3 and set(states(found).values()) == {"complete"}
+
+
+def test_a_run_that_needs_another_gets_the_folder_of_the_same_seed_and_is_run_after_it(root):
+  needing = Run("better", "quickstart.py", (LOSS,), variant="more", needs="T1/faithful", seeds=3,
+                overrides={"epochs": 4, "logging.tensorboard": "{needs}"})
+  names = [job.name for job in reproduction.plan(reproduction.select(make(needing, FIRST), []))]
+  assert names == [f"T1/{name}, seed {seed}" for name in ("faithful", "better/more")
+                   for seed in range(3)]
+  job = Job(make(needing, FIRST)[0], needing, 2)
+  assert job.overrides("R", reproduction.by_name(make(needing, FIRST))) == {
+      "epochs": 4, "seed": 2, "logging.tensorboard": "R/T1/quickstart/seed2"}
+  table = make(FIRST, SECOND)
+  _, found, _ = reproduce(root, table, only=["better"], ways={"quickstart1": "fail"}, seeds=2)
+  assert states(found) == {"T1/faithful, seed 0": "complete", "T1/faithful, seed 1": "failed",
+                           "T1/better/more, seed 0": "complete",
+                           "T1/better/more, seed 1": "failed"}
+  assert found["T1/better/more, seed 1"].text == (
+      "failed: needs T1/faithful, seed 1, which is not complete")
+
+
+@pytest.mark.parametrize("name, expected", [
+    ("T1", ["T1/faithful", "T1/better/more"]), ("faithful", ["T1/faithful"]),
+    ("T1/better", ["T1/faithful", "T1/better/more"]),
+    ("T1/faithful", ["T1/faithful"])])
+def test_only_takes_ids_labels_and_both(name, expected):
+  chosen = reproduction.select(make(FIRST, SECOND), [name])
+  assert [f"{system.id}/{run.name}" for system, run in chosen] == expected
+
+
+def test_an_unknown_name_is_one_line_with_the_nearest():
+  with pytest.raises(InputError, match="--only='T1/bettre'.*Did you mean 'T1/better'"):
+    reproduction.select(make(FIRST, SECOND), ["T1/bettre"])
+
+
+@pytest.mark.parametrize("broken, text", [
+    (Run("faithful", "quikstart.py", (LOSS,)), "no such file. Did you mean 'quickstart.py'?"),
+    (Run("faithful", "quickstart.py", (LOSS,), overrides={"epoch": 3}), "epoch"),
+    (Run("faithful", "quickstart.py", (LOSS,), overrides={"epochs": -3}), "epochs=-3"),
+])
+def test_a_config_that_can_not_be_is_a_failure_and_the_others_run(root, broken, text):
+  table = (*make(broken), System("T2", "two", "protocol", (FIRST,)))
+  _, found, started = reproduce(root, table, seeds=1)
+  assert len(started) == 1
+  assert [s.state for s in found.values()] == ["failed", "complete"]
+  failed = found["T1/faithful, seed 0"].text
+  assert failed.startswith("failed: T1/faithful: config qui") and text in failed
+
+
+def when_waiting(root, then):
+  """Calls `then` once the trainer has begun and waits."""
+  def watch():
+    path = root / "T1/quickstart/seed0/metrics.jsonl"
+    while not path.exists() or path.read_text().count("\n") < 2:
+      time.sleep(0.02)
+    then()
+  # A daemon: a trainer that never begins is a failure of the test, not a wait for ever.
+  thread = threading.Thread(target=watch, daemon=True)
+  thread.start()
+  return thread
+
+
+def test_ctrl_c_reaches_the_run_once_and_the_next_time_it_goes_on(root, capfd):
+  table = make(FIRST)
+  thread = when_waiting(root, lambda: os.kill(os.getpid(), signal.SIGINT))
+  end, found, started = reproduce(root, table, ways={"quickstart0": "wait"})
+  thread.join(30)
+  assert end == signal.SIGINT and len(started) == 1
+  assert [s.text for s in found.values()] == ["at epoch 1 of 4", "not run"]
+  assert "stopped; it goes on next time" in capfd.readouterr().out
+  _, found, started = reproduce(root, table)
+  assert len(started) == 2 and set(states(found).values()) == {"complete"}
+
+
+def test_seconds_are_those_of_all_sessions_and_of_no_look_at_a_complete_run(root):
+  table = make(Run("faithful", "quickstart.py", (LOSS,), overrides={"epochs": 4}, seeds=1))
+  record = root / "T1/quickstart/seed0/reproduce.json"
+
+  def seconds():
+    return json.loads(record.read_text())["seconds"]
+
+  reproduce(root, table, ways={"quickstart0": "fail"})
+  first = seconds()
+  assert 0.05 < first < 60
+  reproduce(root, table)
+  assert seconds() > first + 0.05
+  # Trained by hand until the end, then looked at: tfae-train has nothing to do.
+  values = json.loads(record.read_text())
+  record.write_text(json.dumps({**values, "complete": None, "seconds": 5.0}))
+  _, found, started = reproduce(root, table, ways={"quickstart0": "already"})
+  assert len(started) == 1 and found["T1/faithful, seed 0"].state == "complete"
+  assert found["T1/faithful, seed 0"].seconds == 5.0
+  # Killed together with tfae-reproduce: the session lasted until its last line.
+  last = max(line["timing"]["time"] for line in workdirs.read_metrics(record.parent))
+  record.write_text(json.dumps({**values, "complete": None, "seconds": 5.0, "began": last - 20}))
+  reproduce(root, table, ways={"quickstart0": "already"})
+  assert seconds() == pytest.approx(25.0)
+
+
+def test_two_at_once_in_one_folder_are_refused(root):
+  with workdirs.locked(root), pytest.raises(InputError, match="another process"):
+    reproduce(root, make(FIRST))
+
+
+def test_a_run_of_another_config_is_no_result_of_this_one(root):
+  table = make(FIRST)
+  reproduce(root, table)
+  other = make(Run("faithful", "quickstart.py", (LOSS,), overrides={"epochs": 4, "batch_size": 7}))
+  found = standing(Job(other[0], other[0].runs[0], 0), root, other)
+  assert (found.state, found.text) == ("unfinished", "what is there is of another config")
+
+
+LINES = [{"kind": "epoch", "step": 10 * e, "epoch": e, "loss": 1 / e} for e in (1, 2, 3)] + [
+    {"kind": "test", "step": 30, "epoch": 3, "loss": 0.25, "accuracy": 0.975, "timing": {}}]
+
+
+@pytest.mark.parametrize("figure, expected", [
+    (Figure("m", "epoch", "loss"), 1 / 3), (Figure("m", "epoch", "loss", epoch=2), 1 / 2),
+    (Figure("m", "test", "loss"), 0.25),
+    (Figure("m", "test", "accuracy", scale=-100, offset=100), 2.5)])
+def test_a_figure_is_the_last_line_of_its_kind_or_that_of_its_epoch(figure, expected):
+  assert reproduction.read_figure(figure, LINES) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("figure, text", [
+    (Figure("m", "validation", "loss"), "no validation line"),
+    (Figure("m", "epoch", "loss", epoch=28), "no epoch line of epoch 28"),
+    (Figure("m", "test", "acuracy"), "it has loss, accuracy. Did you mean 'accuracy'?")])
+def test_a_figure_that_is_not_in_the_log_says_what_is(figure, text):
+  with pytest.raises(InputError, match=text.replace("?", r"\?")):
+    reproduction.read_figure(figure, LINES)
+
+
+def test_a_goal_is_reached_by_the_figure_as_it_is_shown():
+  assert Figure("m", "test", "loss", goal=0.0332).reached(0.03324)
+  assert not Figure("m", "test", "loss", goal=0.0332).reached(0.03326)
+  assert Figure("m", "test", "accuracy", goal=97.2, higher=True, digits=1).reached(97.16)
+  assert not Figure("m", "test", "accuracy", goal=97.2, higher=True, digits=1).reached(97.14)
+
+
+def test_the_table_names_each_run_once_and_only_runs_that_there_are():
+  names = [f"{system.id}/{run.name}" for system in systems.SYSTEMS for run in system.runs]
+  folders = [(system.id, run.folder) for system in systems.SYSTEMS for run in system.runs]
+  assert len(set(names)) == len(names) and len(set(folders)) == len(folders)
+  assert {f"S{number:02}" for number in range(1, 20)} < {name[:3] for name in names}
+  for system in systems.SYSTEMS:
+    for run in system.runs:
+      assert run.label in ("faithful", "better", "literature") and run.figures
+      assert not run.needs or run.needs in names
+      assert ("{needs}" in str(run.overrides)) == bool(run.needs)
+  for comparison in systems.COMPARISONS:
+    for of_row in comparison.rows.values():
+      assert set(of_row) <= set(names) and len(of_row) == len(comparison.columns)
+  assert len(reproduction.plan(reproduction.select(systems.SYSTEMS, []))) > len(names)
+
+
+def test_every_config_of_the_table_is_there_and_takes_its_overrides():
+  named = reproduction.by_name(systems.SYSTEMS)
+  for system, run in named.values():
+    Job(system, run, 0).experiment("R", named)

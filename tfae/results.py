@@ -1,0 +1,206 @@
+"""RESULTS.md: what was printed, what tfae gets, row by row, from the folders of the runs."""
+
+import collections
+import datetime
+import io
+import pathlib
+
+import numpy as np
+
+from tfae import files, reproduction
+from tfae.errors import InputError
+from tfae.reproduction import Job
+
+_HEADER = ("id", "run", "protocol", "metric", "printed", "goal", "tfae", "better config", "seconds",
+           "command")
+_NOTES = """\
+Made by `tfae-reproduce`. A figure is that of the last epoch, the mean over all seeds that are
+complete ± their standard deviation (n - 1), with the number of seeds in brackets; never the best
+seed. 'test' figures are of images that training never saw. Seconds: wall time of one seed's
+processes, start and evaluation included, the mean over seeds. Each run is a config of configs/;
+tfae/systems.py has what it changes there."""
+
+
+def write(path, systems, comparisons, root, seeds=None):
+  """Writes RESULTS.md, and beside it the plots of the comparisons.
+
+  Args:
+    path: the Markdown file.
+    systems, comparisons: the tables of tfae.systems.
+    root: folder of the runs.
+    seeds: how many were asked for; None: as each run says. Seeds beyond that are not looked at.
+
+  Raises:
+    InputError: a file that can't be written.
+  """
+  path = pathlib.Path(path)
+  table = _Table(systems, root, seeds)
+  parts = ["# Results", table.made_on(), _NOTES, _markdown(_HEADER, table.rows())]
+  for comparison in comparisons:
+    parts += [f"## {comparison.title}", _markdown(*table.compare(comparison))]
+    if comparison.plot:
+      name = f"{path.stem}_{comparison.name}.svg"
+      try:
+        drawn = _plot(comparison, table)
+      except ImportError:
+        parts.append("(No plot: matplotlib is not installed.)")
+        continue
+      if drawn:
+        files.write(path.with_name(name), drawn)
+        parts.append(f"![{comparison.title}]({name})")
+  files.write(path, "\n\n".join(parts) + "\n")
+
+
+class _Table:
+  """All standings, read once, and the cells that are made of them."""
+
+  def __init__(self, systems, root, seeds):
+    self._systems, self._seeds = systems, seeds
+    self._runs = reproduction.by_name(systems)
+    self._standings = {
+        f"{system.id}/{run.name}": [
+            reproduction.standing(Job(system, run, seed), root, systems)
+            for seed in range(seeds or run.seeds)]
+        for system in systems for run in system.runs}
+
+  def made_on(self):
+    """Returns the lines that say when, and with what the complete runs were made."""
+    lines = [f"Written on {datetime.date.today().isoformat()}."]
+    complete = [standing for standings in self._standings.values() for standing in standings
+                if standing.state == "complete"]
+    for name in ("commit", "versions", "machine"):
+      found = collections.Counter(s.made_on.get(name, "not known") for s in complete)
+      shown = ([value for value in found] if len(found) == 1 else
+               [f"{value} ({count} of {len(complete)} runs)" for value, count in
+                found.most_common()])
+      lines.append(f"- {name}: {'; '.join(shown) or 'nothing has been run'}")
+    return "\n".join([lines[0], "", *lines[1:]])
+
+  def rows(self):
+    """Yields the cells of each figure of each run."""
+    for system in self._systems:
+      for run in system.runs:
+        name = f"{system.id}/{run.name}"
+        for index, figure in enumerate(run.figures):
+          first = index == 0
+          command = f"`tfae-reproduce --only={name} --seeds={self._seeds or run.seeds}`"
+          yield (system.id, f"{run.name} ({run.config})" if first else "",
+                 f"{system.what}; {system.protocol}" if first and run is system.runs[0] else "",
+                 figure.metric, figure.printed or "-", self._goal(name, figure),
+                 self.cell(name, figure), self._better(system, run, figure),
+                 self._duration(name) if first else "", command if first else "")
+
+  def compare(self, comparison):
+    """Returns (header, rows) of a comparison; of two columns their difference, seed by seed."""
+    printed = any(self.figure(name).printed for names in comparison.rows.values()
+                  for name in names)
+    paired = len(comparison.columns) == 2
+    rows = []
+    for label, names in comparison.rows.items():
+      row = [label]
+      for name in names:
+        row += [self.figure(name).printed or "-"] if printed else []
+        row.append(self.cell(name, self.figure(name)))
+      rows.append(row + ([self._difference(*names)] if paired else []))
+    header = [comparison.row]
+    for column in comparison.columns:
+      header += [f"printed: {column}"] if printed else []
+      header.append(column)
+    if paired:
+      header.append("{} less {}".format(*comparison.columns))
+    return header, rows
+
+  def values(self, name, figure=None):
+    """Returns ({seed: number} of a run's complete seeds, what kept the others out, in words)."""
+    figure = figure or self.figure(name)
+    values, others = {}, []
+    for seed, standing in enumerate(self._standings[name]):
+      try:
+        if standing.state == "complete":
+          values[seed] = reproduction.read_figure(figure, standing.lines)
+        else:
+          others.append(standing.text)
+      except InputError as error:
+        others.append(f"failed: {error}")
+    return values, others
+
+  def cell(self, name, figure):
+    """Returns mean, standard deviation and number of seeds; and what kept some of them out."""
+    values, others = self.values(name, figure)
+    kept_out = "; ".join(dict.fromkeys(others))
+    if not values:
+      return kept_out
+    text = _mean(list(values.values()), figure.digits)
+    return f"{text}; of the others: {kept_out}" if others else text
+
+  def figure(self, name):
+    """Returns a run's main figure."""
+    return self._runs[name][1].figures[0]
+
+  def _goal(self, name, figure):
+    if figure.goal is None:
+      return "-"
+    text = f"{'>=' if figure.higher else '<='} {figure.goal:.{figure.digits}f}"
+    values, _ = self.values(name, figure)
+    if values:
+      text += ", reached" if figure.reached(np.mean(list(values.values()))) else ", not reached"
+    return text
+
+  def _better(self, system, run, figure):
+    """Returns the cell of the 'better' runs that have the same metric, for the others' rows."""
+    if run.label == "better":
+      return ""
+    return "; ".join(self.cell(f"{system.id}/{other.name}", same) for other in system.runs
+                     if other.label == "better"
+                     for same in other.figures if same.metric == figure.metric) or "-"
+
+  def _difference(self, one, other):
+    (ours, _), (theirs, _) = self.values(one), self.values(other)
+    both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    return _mean(both, self.figure(one).digits, "+") if both else "-"
+
+  def _duration(self, name):
+    found = [standing.seconds for standing in self._standings[name]
+             if standing.state == "complete" and standing.seconds]
+    return f"{np.mean(found):,.0f}" if found else "-"
+
+
+def _mean(values, digits, sign=""):
+  text = f"{np.mean(values):{sign}.{digits}f}"
+  if len(values) > 1:
+    text += f" ± {np.std(values, ddof=1):.{digits}f}"
+  return f"{text} ({len(values)})"
+
+
+def _markdown(header, rows):
+  lines = [header, ["---"] * len(header), *rows]
+  return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |"
+                   for line in lines)
+
+
+def _plot(comparison, table):
+  """Returns an SVG of mean and standard deviation over the rows, or None if no run is complete."""
+  import matplotlib  # heavy, and only wanted here
+  matplotlib.use("Agg")
+  from matplotlib import pyplot
+  # No date and no random ids: the same figures give the same file.
+  with pyplot.rc_context({"svg.hashsalt": comparison.name}):
+    figure, axes = pyplot.subplots(figsize=(6, 4))
+    for index, column in enumerate(comparison.columns):
+      points = []
+      for label, names in comparison.rows.items():
+        values = list(table.values(names[index])[0].values())
+        if values:
+          deviation = np.std(values, ddof=1) if len(values) > 1 else 0
+          points.append((float(label.replace(",", "")), np.mean(values), deviation))
+      if points:
+        axes.errorbar(*map(list, zip(*points)), marker="o", capsize=3, label=column)
+    drawn = bool(axes.containers)
+    axes.set(xscale="log", xlabel=comparison.row,
+             ylabel=table.figure(next(iter(comparison.rows.values()))[0]).metric)
+    if drawn:
+      axes.legend()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+    pyplot.close(figure)
+  return buffer.getvalue() if drawn else None

@@ -1,0 +1,111 @@
+"""What tfae-reproduce knows of a system: its runs, and what was printed beside their figures.
+
+The table itself is tfae/systems.py.
+"""
+
+import dataclasses
+import pathlib
+
+import tfae
+
+LABELS = ("faithful", "better", "literature")
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+  """One number of a run, beside the one that was printed.
+
+  metric: in words, with its unit.
+  kind, name: where it stands in metrics.jsonl: the line's kind ('test', 'validation', or 'epoch':
+    the mean over the batches of an epoch) and the field of that line.
+  printed: what the source printed, in words; '' for nothing.
+  goal: the number to reach, in the unit of `metric`; None: there is none.
+  higher: whether more is better.
+  epoch: of which epoch; None: the last one.
+  scale, offset: the figure is `offset + scale * field`: percent, or an error of an accuracy.
+  digits: decimals.
+  """
+  metric: str
+  kind: str
+  name: str
+  printed: str = ""
+  goal: float | None = None
+  higher: bool = False
+  epoch: int | None = None
+  scale: float = 1.0
+  offset: float = 0.0
+  digits: int = 4
+
+  def reached(self, value):
+    """Returns whether `value`, as it is shown, is as good as the goal."""
+    value = round(value, self.digits)
+    return value >= self.goal if self.higher else value <= self.goal
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """One config, trained once a seed.
+
+  label: 'faithful' (the source's own recipe), 'better' (tfae's), 'literature'.
+  config: file of configs/, with get_config's argument where it takes one: 's13_conv_vae.py:2'.
+  figures: what is read from it; the first one is its main figure.
+  variant: sets it apart from other runs of its system and label, in a word: '1000-labels'.
+  overrides: {config field: value}, as --config.FIELD=VALUE.
+  needs: 'ID/LABEL' or 'ID/LABEL/VARIANT' of the run that it starts from, or ''; "{needs}" in an
+    override becomes the folder of that run, of the same seed.
+  minutes: on two cores, as measured; None: not measured.
+  seeds: how many, unless the command says otherwise.
+  """
+  label: str
+  config: str
+  figures: tuple
+  variant: str = ""
+  overrides: dict = dataclasses.field(default_factory=dict)
+  needs: str = ""
+  minutes: float | None = None
+  seeds: int = 3
+
+  @property
+  def name(self):
+    """'faithful', or 'faithful/1000-labels'; unique in its system."""
+    return f"{self.label}/{self.variant}" if self.variant else self.label
+
+  @property
+  def folder(self):
+    """Name of the folder of its seeds; unique in its system."""
+    stem = pathlib.Path(self.config.partition(":")[0]).stem
+    return f"{stem}-{self.variant}" if self.variant else stem
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+  """id: such as 'S04'; what, protocol: in words; runs: see `Run`."""
+  id: str
+  what: str
+  protocol: str
+  runs: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """A table of its own: the main figures of runs that differ in one or two things.
+
+  title: its heading; name: of its plot's file.
+  row: what tells the rows apart ('labels').
+  rows: {row label: names of its runs 'ID/LABEL/VARIANT', one a column}.
+  columns: names of the columns.
+  plot: whether to plot it over the rows, whose labels are numbers then.
+  """
+  title: str
+  name: str
+  row: str
+  rows: dict
+  columns: tuple
+  plot: bool = False
+
+
+def configs_folder():
+  """Returns the folder configs/: beside tfae in a checkout, inside of it in a wheel."""
+  package = pathlib.Path(tfae.__file__).parent
+  inside = package / "configs"
+  return inside if inside.is_dir() else package.parent / "configs"
