@@ -44,5 +44,6 @@ setup(
         "tfae-reproduce = tfae.bin.reproduce:run",
         "tfae-inspect = tfae.bin.inspect_model:run",
         "tfae-predict = tfae.bin.predict:run",
+        "tfae-weights = tfae.bin.weights:run",
     ]},
 )

@@ -26,11 +26,12 @@ STEPS, REQUESTS, MAX_VALUE = 300, 100, 255
 def tfae(workload, folder):
   """Trains, and exports with `tfae.export`."""
   from contenders import tfae as contender
+  from tfae import experiment as experiments
   from tfae import exporting, training
   run = contender.Contender(workload.name, folder)
   run.train(STEPS)
   run.save(folder / "trained.npz")
-  data = training.load_data(workloads.experiment(workload))
+  data = experiments.load_data(workloads.experiment(workload))
   requests = data.test.images[:REQUESTS].astype(np.float32)
   np.save(folder / "requests.npy", requests)
   np.save(folder / "mean.npy", run.model.mean.numpy())

@@ -140,9 +140,10 @@ def write(workload, folder, steps):
   """Writes what a run of `steps` steps needs; see above."""
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   import tensorflow as tf
+  from tfae import experiment as experiments
   from tfae import training
   described = experiment(workload)
-  data = training.load_data(described)
+  data = experiments.load_data(described)
   run = training.prepare(described, data)
   folder = pathlib.Path(folder)
   save_weights(folder / "weights.npz", [v.numpy() for v in run.model.trainable])

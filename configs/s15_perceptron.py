@@ -13,7 +13,7 @@ import tfae
 def get_config(hidden="200"):
   config = tfae.default_config()
   config.data.name = "mnist"
-  config.data.fractions = (0.7, 0.2, 0.1)
+  config.data.fractions = (0.7, 0.198, 0.102)
   config.data.stratify = True
   config.model.encoder = (tfae.Flatten(),)
   config.model.head = (tfae.Dense(int(hidden), activation="relu"), tfae.Dense(10))

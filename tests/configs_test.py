@@ -9,7 +9,7 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
-from tfae import build
+from tfae import build, evaluation
 from tfae import experiment as experiments
 from tfae import training
 from tfae.data import datasets
@@ -55,5 +55,5 @@ def test_a_config_trains_three_steps_saves_and_resumes(path, tmp_path, monkeypat
   model, _, _, step = build.load_model(tmp_path)
   assert step == 4
   data = noise(short.data.name, None, short.data.validation)
-  assert training.Evaluator(model)(data.test)["loss"] == pytest.approx(
+  assert evaluation.Evaluator(model)(data.test)["loss"] == pytest.approx(
       again.metrics["test"]["loss"], rel=1e-5)

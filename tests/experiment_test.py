@@ -197,10 +197,12 @@ def test_only_what_changes_the_result_belongs_to_the_identity_of_a_run():
   base = ex.Experiment()
   free = ex.Experiment(epochs=9, steps=3, steps_per_loop=2, jit_compile="off",
                        placement=ex.Placement("/CPU:1"), checkpoints=ex.Checkpoints(1.0, 9),
-                       logging=ex.Logging(1, 2, False))
+                       logging=ex.Logging(1, 2, False),
+                       early_stopping=ex.EarlyStopping(3, 0.1))
   assert ex.differences(ex.to_json(base), ex.to_json(free)) == []
   assert {field.name for field in dataclasses.fields(ex.Experiment)} - set(ex.FREE_FIELDS) == {
-      "data", "model", "task", "corruption", "augmentation", "optimizer", "seed", "batch_size", "compute_dtype"}
+      "data", "model", "task", "corruption", "augmentation", "optimizer", "transfer", "seed", "batch_size",
+      "compute_dtype"}
   other = ex.Experiment(seed=1, batch_size=7, optimizer=tfae.Adam(0.5), data=ex.Data("mnist"),
                         model=ex.Model((tfae.Flatten(), tfae.Dense(9))), compute_dtype="bfloat16")
   differing = ex.differences(ex.to_json(base), ex.to_json(other))

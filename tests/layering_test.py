@@ -16,19 +16,20 @@ FLOORS = [
     {"errors", "files", "images", "machine"},
     {"specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
      "specs.memory", "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-     "specs.sections", "specs.systems"},
+     "specs.sections", "specs.systems", "specs.variational"},
     {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
      "graph"},
     {"data.augmentation", "data.cifar", "data.corruption", "data.datasets", "data.distortion",
      "data.folder", "data.idx", "data.picture", "data.pipeline", "data.reading", "data.sources",
      "data.splits"},
-    {"layers", "network", "optimizers", "checkpoint"},
-    {"models.model", "models.autoencoder", "models.classifier"},
-    {"tasks.task", "tasks.reconstruct", "tasks.classify"},
-    {"experiment", "evaluation", "diagnosis", "loop", "metrics", "signals", "build", "workdir",
-     "training", "reproduction", "results", "systems"},
+    {"layers", "network", "optimizers", "checkpoint", "weights"},
+    {"models.model", "models.autoencoder", "models.classifier", "models.probe",
+     "models.variational"},
+    {"tasks.task", "tasks.reconstruct", "tasks.classify", "tasks.probe", "tasks.variational"},
+    {"experiment", "evaluation", "likelihood", "diagnosis", "loop", "metrics", "signals", "build",
+     "workdir", "run", "training", "transfer", "reproduction", "results", "systems"},
     {"saved_model", "publish", "exporting", "inspection"},
-    {"bin.cli", "bin.train", "bin.evaluate",
+    {"bin.cli", "bin.train", "bin.evaluate", "bin.weights",
      "bin.reproduce", "bin.inspect_model", "bin.predict"},
 ]
 # Which modules of its own floor a module may import.
@@ -53,13 +54,18 @@ SAME_FLOOR = {
     "network": {"layers"},
     "models.autoencoder": {"models.model"},
     "models.classifier": {"models.model"},
+    "models.probe": {"models.classifier"},
+    "models.variational": {"models.autoencoder", "models.model"},
     "tasks.reconstruct": {"tasks.task"},
     "tasks.classify": {"tasks.task"},
+    "tasks.probe": {"tasks.classify"},
+    "tasks.variational": {"tasks.task"},
     "build": {"workdir"},
     "diagnosis": {"evaluation"},
+    "likelihood": {"evaluation"},
     "workdir": {"experiment"},
-    "training": {"build", "diagnosis", "evaluation", "experiment", "loop", "metrics", "signals",
-                 "workdir"},
+    "run": {"build", "diagnosis", "evaluation", "loop", "metrics", "signals"},
+    "training": {"build", "experiment", "run", "transfer", "workdir"},
     "metrics": {"workdir"},
     "reproduction": {"experiment", "signals", "workdir"},
     "results": {"reproduction"},
@@ -70,6 +76,7 @@ SAME_FLOOR = {
     "bin.predict": {"bin.cli"},
     "bin.train": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
+    "bin.weights": {"bin.cli"},
 }
 # Rooms that see less than what lies below them: a prefix of every module that they may import.
 ONLY = {
@@ -90,10 +97,10 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 WITHOUT_TENSORFLOW = ["errors", "files", "images", "machine", "specs.basic", "specs.data",
                       "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
                       "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
-                      "specs.sections", "specs.systems", "tasks.task", "data.idx", "data.sources",
-                      "data.cifar", "data.picture", "data.folder", "data.splits", "data.datasets",
-                      "experiment", "workdir", "publish", "reproduction", "results", "signals",
-                      "systems", "inspection"]
+                      "specs.sections", "specs.systems", "specs.variational", "tasks.task",
+                      "data.idx", "data.sources", "data.cifar", "data.picture", "data.folder",
+                      "data.splits", "data.datasets", "experiment", "workdir", "publish",
+                      "reproduction", "results", "signals", "systems", "inspection"]
 
 
 def module_of(path):

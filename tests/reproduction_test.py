@@ -297,7 +297,7 @@ def test_the_table_names_each_run_once_and_only_runs_that_there_are():
   assert len(reproduction.plan(reproduction.select(systems.SYSTEMS, []))) > len(names)
 
 
-@pytest.mark.xfail(strict=True, reason="configs of S06, S13, S18, S19 and VAE are still to come")
+@pytest.mark.xfail(strict=True, reason="three configs of S06 are still to come")
 def test_every_config_of_the_table_is_there_and_takes_its_overrides():
   named = reproduction.by_name(systems.SYSTEMS)
   for system, run in named.values():

@@ -13,7 +13,7 @@ import tensorflow as tf
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
 import tfae
-from tfae import build, checkpoint
+from tfae import build, checkpoint, evaluation
 from tfae import experiment as ex
 from tfae import training
 from tfae.data.datasets import Dataset, Split
@@ -137,7 +137,7 @@ def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss_and_stays(tmp
   assert value("best_step") == best and value("best_loss") == validation[best]
   model, *_, step = build.load_model(tmp_path, "best")
   assert step == best
-  found = training.Evaluator(model)(DATA.validation)
+  found = evaluation.Evaluator(model)(DATA.validation)
   assert found["loss"] == pytest.approx(validation[best], rel=1e-6)
 
 
@@ -290,7 +290,7 @@ def test_fit_trains_a_model_that_was_built_by_hand_and_writes_nothing(tmp_path, 
   model = build_model()
   result = tfae.fit(model, DATA, tfae.Adam(1e-2), epochs=2, batch_size=4, seed=3)
   assert (result.step, result.traces) == (12, 1)
-  assert result.metrics["test"] == training.Evaluator(model)(DATA.test)
+  assert result.metrics["test"] == evaluation.Evaluator(model)(DATA.test)
   assert not list(tmp_path.iterdir())
 
 

@@ -66,5 +66,6 @@ def load_model(workdir, checkpoint="latest", device="auto"):
   device, data = placement.canonical(device), config["data"]
   model = build(experiment, tuple(data["image_shape"]), data["max_value"],
                 classes=data.get("classes", 0), devices=collections.defaultdict(lambda: device))
+  model.frozen |= frozenset(config.get("transfer", {}).get("frozen", ()))
   step = restore_model(model, pathlib.Path(workdir) / "checkpoints", checkpoint)
   return model, experiment, config, step

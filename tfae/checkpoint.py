@@ -13,6 +13,7 @@ import pathlib
 import re
 
 import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from tfae import files
 from tfae.errors import InputError
@@ -150,6 +151,43 @@ def restore_model(model, directory, which="latest"):
     InputError: no such checkpoint, a damaged one (for 'latest', when none is whole), or a run
       without a validation set for 'best'.
   """
+  def restore(step):
+    status = tf.train.Checkpoint(model=model).read(str(pathlib.Path(directory) / f"ckpt-{step}"))
+    status.assert_existing_objects_matched().expect_partial()
+  return _first_usable(directory, which, restore)[1]
+
+
+def read_weights(directory, which="latest"):
+  """Returns ({name: array} of the model that a run's checkpoint holds, its step).
+
+  The names are those that the variables had when they were saved; the model is not needed.
+
+  Args:
+    directory, which: as `restore_model`'s.
+
+  Raises:
+    InputError: as `restore_model`.
+  """
+  def read(step):
+    reader = tf.train.load_checkpoint(str(pathlib.Path(directory) / f"ckpt-{step}"))
+    nodes = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+        reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")).nodes
+    (root,) = [child.node_id for child in nodes[0].children if child.local_name == "model"]
+    waiting, seen, values = [root], {root}, {}
+    while waiting:
+      node = nodes[waiting.pop()]
+      for attribute in node.attributes:
+        if attribute.full_name:
+          values[attribute.full_name] = reader.get_tensor(attribute.checkpoint_key)
+      found = {child.node_id for child in node.children} - seen
+      seen |= found
+      waiting += found
+    return values
+  return _first_usable(directory, which, read)
+
+
+def _first_usable(directory, which, function):
+  """Returns (what `function` makes of the first step of `which` that is whole, that step)."""
   found = steps(directory)
   if not found:
     raise InputError(f"no checkpoint in {directory}. Train first: tfae-train --workdir=...")
@@ -170,9 +208,7 @@ def restore_model(model, directory, which="latest"):
   for step in candidates:
     try:
       _check_step(directory, step)
-      status = tf.train.Checkpoint(model=model).read(str(pathlib.Path(directory) / f"ckpt-{step}"))
-      status.assert_existing_objects_matched().expect_partial()
-      return step
+      return function(step), step
     except Exception as error:  # pylint: disable=broad-exception-caught
       reasons.append(f"ckpt-{step}: {_reason(error)}")
       _LOG.warning("checkpoint %s in %s is damaged (%s).", f"ckpt-{step}", directory,

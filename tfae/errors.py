@@ -54,6 +54,17 @@ def check_bool(name, value):
   return value
 
 
+def check_string(name, value):
+  """Returns `value` if it is a string that can be written to a file; InputError otherwise."""
+  if not isinstance(value, str):
+    raise InputError(f"{name}={shown(value)}: expected a string.")
+  try:
+    value.encode()
+  except UnicodeEncodeError:
+    raise InputError(f"{name}={shown(value)}: is not UTF-8.") from None
+  return value
+
+
 def check_int(name, value, minimum, maximum=2**31 - 1):
   """Returns int(value) if it is an integer in [minimum, maximum]; raises InputError otherwise."""
   if isinstance(value, bool) or not isinstance(value, numbers.Integral) \

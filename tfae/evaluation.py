@@ -12,11 +12,16 @@ _MOST_IMAGES = 1000
 _MOST_VALUES = 2**26  # in one layer's output: 256 MiB of float32
 
 
-def chunk_size(model):
-  """Returns how many images are on the device at a time: at most 1,000, fewer for large layers."""
+def fitting(model):
+  """Returns how many examples, or codes, the largest layer has room for at a time."""
   largest = max(math.prod(shape) for stack in model.components.values()
                 for shape in stack.value_shapes)
-  return max(1, min(_MOST_IMAGES, _MOST_VALUES // largest))
+  return max(1, _MOST_VALUES // largest)
+
+
+def chunk_size(model):
+  """Returns how many images are on the device at a time: at most 1,000, fewer for large layers."""
+  return max(1, min(_MOST_IMAGES, fitting(model) // model.copies))
 
 
 def chunks(split, size):
@@ -26,6 +31,20 @@ def chunks(split, size):
     labels = (None if split.labels is None
               else tf.constant(split.labels[start:start + size], tf.int32))
     yield Batch(images, images, labels, tf.ones(len(images)))
+
+
+def computed(function, split, size):
+  """Returns what `function(images)` gives for all images of a split: an array `[n, ...]`.
+
+  Args:
+    function: from images `[batch, ...]` in the dataset's units to a tensor `[batch, ...]`.
+    split: a `tfae.data.datasets.Split`.
+    size: how many images are on the device at a time.
+  """
+  # Anonymous: TensorFlow counts the traces of a method over all its objects.
+  traced = tf.function(lambda images: function(images), autograph=False, input_signature=[
+      tf.TensorSpec([None, *split.images.shape[1:]], split.images.dtype)])
+  return np.concatenate([traced(batch.images).numpy() for batch in chunks(split, size)])
 
 
 class Evaluator:

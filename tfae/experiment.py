@@ -14,7 +14,7 @@ from tfae.specs.data import Data
 from tfae.specs.distortions import Augmentation, Corruption
 from tfae.specs.model import Model
 from tfae.specs.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
-from tfae.specs.sections import Checkpoints, Logging, Placement
+from tfae.specs.sections import Checkpoints, EarlyStopping, Logging, Placement, Transfer
 from tfae.tasks import tasks
 from tfae.tasks.reconstruct import Reconstruct
 from tfae.tasks.task import Task
@@ -25,8 +25,10 @@ JIT_MODES = ("auto", "on", "off")
 TASKS = tasks()
 _EXAMPLES = {Data: "Data('mnist')", Model: "Model((tfae.Flatten(), tfae.Dense(8)))",
              Task: "Reconstruct()", Corruption: "Corruption('masking', 0.3)",
-             Augmentation: "Augmentation(shift=2)", Optimizer: "tfae.Adam(1e-3)", Placement: "Placement('/GPU:0')",
-             Checkpoints: "Checkpoints(seconds=60.0)", Logging: "Logging(steps=50)"}
+             Augmentation: "Augmentation(shift=2)", Optimizer: "tfae.Adam(1e-3)",
+             Transfer: "Transfer('runs/s01:encoder')", EarlyStopping: "EarlyStopping(5)",
+             Placement: "Placement('/GPU:0')", Checkpoints: "Checkpoints(seconds=60.0)",
+             Logging: "Logging(steps=50)"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Experiment:
   corruption: Corruption = Corruption()
   augmentation: Augmentation = Augmentation()
   optimizer: Optimizer = Adam()
+  transfer: Transfer = Transfer()
+  early_stopping: EarlyStopping = EarlyStopping()
   placement: Placement = Placement()
   checkpoints: Checkpoints = Checkpoints()
   logging: Logging = Logging()
@@ -72,11 +76,23 @@ class Experiment:
     check_choice("jit_compile", self.jit_compile, JIT_MODES)
     check_choice("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
     self.task.check(self.model)
+    if self.task.FROZEN_ENCODER:
+      self._check_frozen_encoder()
     # 'auto' may turn out to be the same device: `tfae.loop.choose_jit` decides that.
     distinct = {name for name in dataclasses.astuple(self.placement) if name != "auto"}
     if self.jit_compile == "on" and len(distinct) > 1:
       raise InputError(f"jit_compile='on': XLA compiles for one device, the placement names "
                        f"{sorted(distinct)}. Use one device, or jit_compile='auto' or 'off'.")
+
+  def _check_frozen_encoder(self):
+    where = f"task.name={self.task.name()!r}"
+    if not self.transfer.init_from:
+      raise InputError(f"{where}: needs a trained encoder. Name the run that has one with "
+                       "--init_from=WORKDIR:encoder, for a variational model --init_from=WORKDIR.")
+    for section in ("corruption", "augmentation"):
+      if getattr(self, section) != type(getattr(self, section))():
+        raise InputError(f"{section}: has no effect on {where}, whose codes are computed once. "
+                         "Leave it out, or use task.name='classify' with transfer.freeze=True.")
 
 
 def load_data(experiment, data_dir=None):
@@ -102,6 +118,7 @@ def check_fit(experiment, data):
   if task.LABELS and not data.classes:
     raise InputError(f"task.name={task.name()!r}: needs labels, the data {data.name!r} have none. "
                      "Use data with labels, or task.name='reconstruct'.")
+  experiment.early_stopping.check_data(data)
   experiment.augmentation.check_shape(data.train.images.shape[1:])
   plans = task.plans(experiment.model, data.train.images.shape[1:], data.classes)
   used = {plan.place for plan in plans.values()} | {"data"}
@@ -124,7 +141,9 @@ def check_fit(experiment, data):
 
 # What a second run in the same workdir may change; everything else is the run's identity.
 FREE_FIELDS = ("epochs", "steps", "steps_per_loop", "jit_compile", "placement", "checkpoints",
-               "logging")
+               "logging", "early_stopping")
+# Where weights came from is not their identity: `tfae.transfer` compares the weights themselves.
+_COMPARED_ELSEWHERE = ("transfer.init_from",)
 
 
 # Sections whose field `name` says which class they are, of which there are many.
@@ -234,4 +253,5 @@ def differences(old, new):
     return {k: v for name, item in value.items() for k, v in flat(item, f"{prefix}{name}.").items()}
   old, new = flat(old), flat(new)
   return [f"{name}: {old.get(name)!r} -> {new.get(name)!r}" for name in sorted({*old, *new})
-          if name.split(".")[0] not in FREE_FIELDS and old.get(name) != new.get(name)]
+          if name.split(".")[0] not in FREE_FIELDS and name not in _COMPARED_ELSEWHERE
+          and old.get(name) != new.get(name)]

@@ -126,11 +126,11 @@ class Progress:
 
   SECONDS_BETWEEN_LINES = 5.0
 
-  def __init__(self, total, done):
+  def __init__(self, total, done=0, unit="step"):
     self._bar = None
     self._last = float("-inf")
     if sys.stderr.isatty():
-      self._bar = tqdm.tqdm(total=total, initial=done, unit="step")
+      self._bar = tqdm.tqdm(total=total, initial=done, unit=unit)
 
   def advance(self, steps):
     """Moves the bar."""

@@ -86,6 +86,7 @@ def executed_ops(run):
   """
   context.context().enable_run_metadata()
   try:
+    context.context().export_run_metadata()  # what ran before and was not asked for
     run()
     metadata = context.context().export_run_metadata()
   finally:

@@ -109,6 +109,13 @@ def read_config(workdir):
                    f"{tfae.__version__}) reads up to {SCHEMA}. Upgrade tfae.")
 
 
+def read_transfer(workdir):
+  """Returns the record of `tfae.transfer` of the run in a folder; None if there is no run."""
+  if not (pathlib.Path(workdir) / "config.json").exists():
+    return None
+  return read_config(workdir)[1].get("transfer", {})
+
+
 def check_identity(workdir, kind, identity, data):
   """Returns whether the folder holds this run; False: it holds none.
 
@@ -160,8 +167,13 @@ def read_examples(workdir):
                      "writes the file anew.") from None
 
 
-def write_config(workdir, kind, identity, data):
-  """Writes config.json: schema, version, what the run is, and what the data were."""
+def write_config(workdir, kind, identity, data, transfer=None):
+  """Writes config.json: schema, version, what the run is, and what the data were.
+
+  Args:
+    workdir, kind, identity, data: as `check_identity`'s.
+    transfer: the record of `tfae.transfer`, if weights were moved.
+  """
   values = {
       "schema": SCHEMA,
       "tfae": tfae.__version__,
@@ -172,6 +184,8 @@ def write_config(workdir, kind, identity, data):
                "validation": 0 if data.validation is None else len(data.validation.images),
                "test": len(data.test.images)},
   }
+  if transfer:
+    values["transfer"] = transfer
   values["checksum"] = _checksum(values)
   files.write(pathlib.Path(workdir) / "config.json", json.dumps(values, indent=2) + "\n")
 

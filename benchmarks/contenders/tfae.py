@@ -12,6 +12,8 @@ import tensorflow as tf
 
 import tfae
 import workloads
+from tfae import experiment as experiments
+from tfae import run as tfae_run
 from tfae import training
 
 
@@ -32,7 +34,7 @@ class Contender:
     if whole:  # the end comes from outside
       changes["epochs"] = 10_000
     experiment = workloads.experiment(workloads.WORKLOADS[workload], **changes)
-    data = training.load_data(experiment)
+    data = experiments.load_data(experiment)
     if whole:
       self._run = training.prepare(experiment, data, pathlib.Path(folder) / "run")
       self._gate = Gate(self._run)
@@ -75,7 +77,7 @@ class Gate:
     self._allowed, self._reached = queue.Queue(), queue.Queue()
     self._end, self._paused = 0, 0.0
     run.loop.run = self._steps
-    training.time = self  # what `tfae.training` asks for the time
+    tfae_run.time = self  # what `tfae.run` asks for the time
     self._thread = threading.Thread(target=self._train, daemon=True)
 
   def _train(self):

@@ -89,7 +89,7 @@ def test_print_placement_lists_every_variable_and_op_forward_and_backward(outcom
   weights = {f"encoder/layer_{i}/{w}" for i in (1, 2) for w in ("kernel", "bias")}
   weights |= {"decoder/layer_0/bias", "decoder/layer_1/bias"}
   assert set(variables) == weights | {f"{w}/adam_{m}" for w in weights for m in "mv"} | {
-      "step", "best_loss", "best_step", "totals", "last"}
+      "step", "best_loss", "best_step", "stopping_loss", "stale", "totals", "last"}
   assert set(variables.values()) == {"/CPU:0"}
   ops = [row for row in rows if row[0] in ("forward", "backward", "update")]
   # Without a device are only the arguments and results of functions.

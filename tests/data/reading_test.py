@@ -12,7 +12,7 @@ sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import m
 import runs
 import tfae
 from tfae import experiment as experiments
-from tfae import training
+from tfae import evaluation, training
 from tfae.data import folder, reading
 from tfae.data.datasets import Dataset, Split
 from tfae.data.pipeline import Batches
@@ -173,3 +173,12 @@ def test_a_file_that_can_not_be_decoded_ends_a_loop_by_name(tmp_path, monkeypatc
       lazy.read(0, 3, 3)
     assert f"{tmp_path / '4.png'}: can't be decoded (" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_evaluation_and_pca_of_files_are_those_of_the_same_images_in_memory(data):
+  found = []
+  for images in data:
+    run = training.prepare(experiment(), images)
+    found.append((evaluation.Evaluator(run.model, chunk=2)(images.test),
+                  evaluation.pca_squared_error(images.train.images, images.test.images, 3, 255)))
+  assert found[0] == found[1] and 0 < found[0][1] < 1

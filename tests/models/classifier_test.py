@@ -106,7 +106,7 @@ def test_exported_probabilities_and_classes_are_the_models(tmp_path):
 
 def test_a_head_that_does_not_fit_is_refused():
   encoder = tfae.Stack((tfae.Flatten(),), SHAPE)
-  with pytest.raises(InputError, match=r"must take the features \(12,\) to \(classes,\)"):
+  with pytest.raises(InputError, match=r"the head takes \(11,\), it must take the features \(12,\)"):
     tfae.Classifier(encoder, tfae.Stack((tfae.Dense(3),), (11,), name="head"))
   with pytest.raises(InputError, match="two components are named 'encoder'"):
     tfae.Classifier(encoder, tfae.Stack((tfae.Dense(3),), (12,)))

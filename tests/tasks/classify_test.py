@@ -66,7 +66,7 @@ def test_a_head_of_another_number_of_classes_and_data_without_labels_are_refused
 
 @pytest.mark.parametrize("fields, message", [
     ({"decoder": (tfae.Dense(3),), "tied": False}, "model.decoder=.*has no effect on task.name="),
-    ({"latent": 3}, "model.latent=3: has no effect on task.name='classify'"),
+    ({"output_activation": "relu"}, "model.output_activation='relu': has no effect on task.name="),
 ])
 def test_a_field_that_classification_does_not_use_is_refused(fields, message):
   with pytest.raises(InputError, match=message):

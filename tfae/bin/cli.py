@@ -174,8 +174,8 @@ def define_config():
                                          lock_config=True)
 
 
-def experiment(holder):
-  """Returns the Experiment that the flags describe."""
+def experiment(holder, init_from=None):
+  """Returns the Experiment that the flags describe; `init_from`: that of its transfer too."""
   if not flags.FLAGS["config"].present:
     raise InputError("--config is missing. Example: --config=configs/quickstart.py")
   if not isinstance(holder.value, ml_collections.ConfigDict):
@@ -185,6 +185,12 @@ def experiment(holder):
       raise InputError(_of_config_file(error))
     raise InputError(f"--config: get_config() returned a {type(holder.value).__name__}; it must "
                      "return a tfae.default_config() that it has filled in.")
+  if init_from:
+    transfer = holder.value.transfer
+    if transfer.init_from not in ("", init_from):
+      raise InputError(f"--init_from={init_from}: the config has transfer.init_from="
+                       f"{transfer.init_from!r}. Give one of the two.")
+    transfer.init_from = init_from
   return from_config(holder.value)
 
 

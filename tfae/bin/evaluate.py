@@ -1,6 +1,7 @@
 """tfae-evaluate: what a trained run scores on a split, on request beside PCA.
 
     tfae-evaluate --workdir=runs/quickstart [--split=test] [--checkpoint=latest] [--pca]
+    tfae-evaluate --workdir=runs/vae --log_likelihood=5000 [--images=1000]
 """
 
 import json
@@ -12,6 +13,7 @@ from absl import flags
 from tfae.bin import cli
 from tfae.errors import InputError
 from tfae.experiment import load_data
+from tfae.tasks.variational import Variational
 
 flags.DEFINE_string("workdir", None, "Folder of the run.")
 flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which images.")
@@ -20,6 +22,12 @@ flags.DEFINE_string("data_dir", None, "Where to look for the data first.")
 flags.DEFINE_string("device", "auto", "Where to compute.")
 flags.DEFINE_bool("pca", False, "Compare with PCA of the same code size; exit code 1 if the model "
                   "is worse.")
+flags.DEFINE_integer("log_likelihood", 0, "Of a variational model: estimate log p(x) by importance "
+                     "sampling with this many samples an image; 0: not at all.", lower_bound=0)
+flags.DEFINE_integer("images", 0, "For --log_likelihood: only the first so many images of the "
+                     "split; 0: all.", lower_bound=0)
+
+_LOOKED_AT = 100  # images, for whether they are black and white
 
 
 def main():
@@ -34,6 +42,13 @@ def main():
   split = getattr(data, args.split)
   if split is None:
     raise InputError("--split=validation: the run has no validation set. Use train or test.")
+  if args.images and not args.log_likelihood:
+    raise InputError(f"--images={args.images}: has no effect without --log_likelihood, such as "
+                     "--log_likelihood=5000. Leave it out.")
+  if args.log_likelihood and not isinstance(experiment.task, Variational):
+    raise InputError(f"--log_likelihood={args.log_likelihood}: the run in {workdir} has task.name="
+                     f"{experiment.task.name()!r}, which gives images no likelihood. Only "
+                     "'variational' does.")
   cli.import_tensorflow()  # not before the input has been checked
   from tfae import build, diagnosis, evaluation
   model, _, _, step = build.load_model(workdir, args.checkpoint, args.device)
@@ -44,19 +59,49 @@ def main():
             "images": len(split), **evaluate(split)}
   worse = False
   if args.pca:
-    size = math.prod(model.encoder.output_shape)
+    size = math.prod(model.code_shape)
     result["code_size"] = size
     result["pca_squared_error"] = evaluation.pca_squared_error(
         data.train.images, split.images, size, data.max_value)
     worse = not result["squared_error"] <= result["pca_squared_error"]
     print(f"squared error per pixel on {len(split):,} {args.split} images, code size {size}: "
           f"model {result['squared_error']:.5f}, PCA {result['pca_squared_error']:.5f}")
+  if args.log_likelihood:
+    result.update(_log_likelihood(model, split, args.log_likelihood, args.images,
+                                  experiment.seed, data.max_value))
   print(json.dumps(result))
   diagnosis.warn_of_stuck_units(model, split, args.split)
   if worse:
     print("the model is worse than PCA of the same code size; exit code 1.",
           file=sys.stderr)
   return int(worse)
+
+
+def _log_likelihood(model, split, samples, images, seed, max_value):
+  """Returns the estimates of log p(x) as entries of the result."""
+  import numpy as np
+  from tfae import likelihood, metrics
+  bound, total = model.bound, min(images, len(split)) or len(split)
+  if bound.likelihood == "bernoulli" and not bound.binarize \
+      and not np.isin(split.images[:_LOOKED_AT], (0, max_value)).all():
+    print("the images are not black and white: the Bernoulli likelihood of grey pixels is minus "
+          "their cross-entropy, and no probability. task.binarize=True draws such pixels.",
+          file=sys.stderr)
+  bar = metrics.Progress(total, unit="image")
+
+  def progress(done, new):
+    bar.advance(new)
+    bar.say(f"log likelihood of {done:,} of {total:,} images")
+
+  try:
+    found = likelihood.log_likelihood(model, split, samples, images=images, seed=seed,
+                                      progress=progress)
+  finally:
+    bar.close()
+  print(f"log p(x) on {len(found):,} images, {samples:,} samples each: {found.mean():.3f} nats")
+  return {"log_likelihood": float(found.mean()), "log_likelihood_samples": samples,
+          "log_likelihood_images": len(found),
+          "log_likelihood_standard_error": float(found.std() / np.sqrt(len(found)))}
 
 
 def run():

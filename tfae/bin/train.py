@@ -16,6 +16,8 @@ from tfae.bin import cli
 CONFIG = cli.define_config()
 flags.DEFINE_string("workdir", None, "Folder of the run; a second start resumes it.")
 flags.DEFINE_string("data_dir", None, "Where to look for the data first.")
+flags.DEFINE_string("init_from", None, "Where the first weights come from: WORKDIR, "
+                    "WORKDIR:PREFIX or NAME.npz; as --config.transfer.init_from.")
 flags.DEFINE_bool("print_placement", False,
                   "List every variable and op with its device, train nothing.")
 flags.DEFINE_bool("memory_growth", True, "GPU memory is taken as needed, not all at once.")
@@ -27,7 +29,7 @@ flags.DEFINE_integer("inter_op_threads", 0, "Ops at a time; 0: TensorFlow's choi
 
 def main():
   args = flags.FLAGS
-  experiment = cli.experiment(CONFIG)
+  experiment = cli.experiment(CONFIG, init_from=args.init_from)
   workdir = None if args.print_placement else cli.required("workdir")
   data = experiments.load_data(experiment, args.data_dir)
 
@@ -51,7 +53,8 @@ def main():
     print(f"stopped by signal {result.signal} at step {result.step}; the same command resumes.",
           file=sys.stderr)
     return 128 + result.signal
-  how = "complete" if result.traces else "was complete already"
+  how = ("was complete already" if not result.traces else
+         "stopped early" if result.stopped_early else "complete")
   print(json.dumps({"run": how, "workdir": workdir, "step": result.step, **result.metrics}))
   return 0
 

@@ -73,6 +73,11 @@ class Batches:
       else:
         self.images = tf.constant(images)
 
+  def replace(self, images):
+    """Takes other images of the same shape on the device; not once a graph has taken these."""
+    with tf.device(self.device):
+      self.images = tf.constant(images)
+
   def indices(self, first_step, steps):
     """Returns which images stand in the batches of `steps` steps from first_step on.
 

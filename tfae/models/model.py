@@ -19,20 +19,23 @@ class Model(tf.Module):
   The first component sees `images * scale - mean`.
 
   Attributes:
-    components: {name: `tfae.Stack`} in the order of the forward pass; every name an attribute too.
+    components: {name: `tfae.Stack`} in the order of the forward pass; every name an attribute too,
+      but that of one called 'mean', which is `mean_head`.
     frozen: names of the components that training leaves as they are, dropout and all.
     scale: float; 1 / 255 takes bytes to [0, 1].
     mean: non-trainable `tf.Variable` of the image shape in scaled units, or None.
     makes_images: whether the last component's output is a reconstruction.
+    needs_labels: whether its loss looks at labels; it has an attribute `classes` then.
   """
   makes_images = True
+  needs_labels = False
 
   def __init__(self, components, *, scale=1.0, mean=None, frozen=()):
     """Takes the components; raises InputError for names that clash, a bad scale or mean."""
     super().__init__()
     self._names, self.frozen = tuple(components), frozenset(frozen)
     for name, stack in components.items():
-      setattr(self, name, stack)
+      setattr(self, _attribute(name), stack)
     kind, paths = type(self).__name__, [stack.path for stack in components.values()]
     for path in paths:
       if paths.count(path) > 1:
@@ -52,11 +55,15 @@ class Model(tf.Module):
 
   @property
   def components(self):
-    return {name: getattr(self, name) for name in self._names}
+    return {name: self.component(name) for name in self._names}
+
+  def component(self, name):
+    """Returns the `tfae.Stack` of one component."""
+    return getattr(self, _attribute(name))
 
   @property
   def _first(self):
-    return getattr(self, self._names[0])
+    return self.component(self._names[0])
 
   @property
   def input_shape(self):
@@ -64,9 +71,19 @@ class Model(tf.Module):
     return self._first.input_shape
 
   @property
+  def code_shape(self):
+    """Shape of one code."""
+    return self._first.output_shape
+
+  @property
+  def copies(self):
+    """How many codes of an image are decoded at a time."""
+    return 1
+
+  @property
   def device(self):
     """Of the last component, where the loss is."""
-    return getattr(self, self._names[-1]).device
+    return self.component(self._names[-1]).device
 
   @property
   def compute_dtype(self):
@@ -83,7 +100,7 @@ class Model(tf.Module):
     return [v for name in self._names for v in self._trainable_of(name)]
 
   def _trainable_of(self, name):
-    return [] if name in self.frozen else getattr(self, name).own_variables
+    return [] if name in self.frozen else self.component(name).own_variables
 
   def normalised(self, images):
     """Returns `images * scale - mean`, in `dtype`, for images in the dataset's units."""
@@ -106,7 +123,7 @@ class Model(tf.Module):
       key: of the step, for what is done in training only, such as dropout; None: not in training.
       weights: `[batch]`, 0 for padding, which batch normalisation in training leaves out.
     """
-    stack = getattr(self, name)
+    stack = self.component(name)
     with tf.device(stack.device):
       return stack(x, self.stack_key(name, key), weights)
 
@@ -115,7 +132,7 @@ class Model(tf.Module):
 
     A kernel that the component shares is among its variables if its owner is trained.
     """
-    stack = getattr(self, name)
+    stack = self.component(name)
     trainable = {v.ref() for v in self.trainable}
     shared = [layer.kernel for layer in stack.layers
               if layer.tied and layer.kernel.ref() in trainable]
@@ -129,6 +146,14 @@ class Model(tf.Module):
       key: int64 [2], of this step.
     """
     raise NotImplementedError
+
+  def trained_part(self):
+    """Returns (the model that training steps see, what makes its images).
+
+    The second is a function from images in the dataset's units, or None where they are what the
+    first takes. Its results are computed once, so it may depend on frozen components only.
+    """
+    return self, None
 
   def loss_and_gradients(self, batch, key):
     """Returns the training loss of a batch and its gradients.
@@ -163,7 +188,7 @@ class Model(tf.Module):
 
   def stack_outputs(self, name, x, key=None, weights=None):
     """Yields (layer, its output) of one component; arguments as `run`'s."""
-    stack, key = getattr(self, name), self.stack_key(name, key)
+    stack, key = self.component(name), self.stack_key(name, key)
     x = tf.cast(x, stack.compute_dtype)
     for index, layer in enumerate(stack.layers):
       x = stack.layer_output(index, x, key, weights)
@@ -210,6 +235,10 @@ class Model(tf.Module):
     rows = [row for stack in self.components.values() for row in stack.summary_rows()]
     variables = [v for stack in self.components.values() for v in stack.own_variables]
     print_table(rows, variables, print_fn)
+
+
+def _attribute(component):
+  return "mean_head" if component == "mean" else component  # `mean` is the mean image
 
 
 def weighted_mean(values, weights):

@@ -1,8 +1,9 @@
-"""The small sections of a config: placement, checkpoints, logging."""
+"""The small sections of a config: placement, checkpoints, logging, early stopping, transfer."""
 
 import dataclasses
 
-from tfae.errors import InputError, check_bool, check_int, check_number, set_fields, shown
+from tfae.errors import (InputError, check_bool, check_int, check_number, check_string,
+                         set_fields, shown)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,3 +49,64 @@ class Logging:
     set_fields(self, steps=check_int("logging.steps", self.steps, 1),
                evaluate_epochs=check_int("logging.evaluate_epochs", self.evaluate_epochs, 1))
     check_bool("logging.tensorboard", self.tensorboard)
+
+
+@dataclasses.dataclass(frozen=True)
+class EarlyStopping:
+  """Ends the run once the validation loss has not fallen for `patience` evaluations in a row.
+
+  Like the number of epochs this changes where a run ends and nothing before, so a second start may
+  change it. The weights stay those of the last step; the best ones are the checkpoint 'best'.
+
+  patience: evaluations of the validation set; 0: off.
+  min_delta: by how much a loss must be lower than the lowest that counted, to count itself.
+
+  Source: Goodfellow, Bengio and Courville 2016, "Deep Learning", algorithm 7.1.
+  """
+  patience: int = 0
+  min_delta: float = 0.0
+
+  def __post_init__(self):
+    set_fields(self, patience=check_int("early_stopping.patience", self.patience, 0),
+               min_delta=check_number("early_stopping.min_delta", self.min_delta, 0))
+    if self.min_delta and not self.patience:
+      raise InputError(f"early_stopping.min_delta={self.min_delta:g}: has no effect with "
+                       "early_stopping.patience=0.")
+
+  def check_data(self, data):
+    """Raises InputError for data without the validation set that this looks at."""
+    if self.patience and data.validation is None:
+      raise InputError(f"early_stopping.patience={self.patience}: needs a validation set, the data "
+                       f"{data.name!r} have none. Carve one with data.validation, or use "
+                       "patience=0.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Transfer:
+  """Where the first weights come from, if not from initializers.
+
+  Variables are moved by their names once, before step 0; the source is not looked at again.
+
+  init_from: the folder of a run or a file NAME.npz (`tfae.save_weights`), and after a colon
+    the first parts of the names to move, as in 'runs/s01:encoder'; empty: nothing is moved.
+  exclude: patterns of names to leave out, with commas between them: 'head/*,*/bias' (as
+    `fnmatch`: a '*' stands for slashes too).
+  freeze: whether the components that were moved are left as they are by training.
+  checkpoint: of the run: 'latest', 'best' or a step.
+  """
+  init_from: str = ""
+  exclude: str = ""
+  freeze: bool = False
+  checkpoint: str = "latest"
+
+  def __post_init__(self):
+    for name in ("init_from", "exclude", "checkpoint"):
+      check_string(f"transfer.{name}", getattr(self, name))
+    check_bool("transfer.freeze", self.freeze)
+    if self.checkpoint not in ("latest", "best") and not self.checkpoint.isdecimal():
+      raise InputError(f"transfer.checkpoint={shown(self.checkpoint)}: expected 'latest', 'best' "
+                       "or a step.")
+    for field in dataclasses.fields(self):
+      if not self.init_from and getattr(self, field.name) != field.default:
+        raise InputError(f"transfer.{field.name}={shown(getattr(self, field.name))}: has no effect "
+                         "without transfer.init_from.")

@@ -9,8 +9,12 @@ from tfae.tasks.task import Plan, Task, encoder_plan
 
 @dataclasses.dataclass(frozen=True)
 class Classify(Task):
-  """Cross-entropy between the labels and the softmax of the head's output, in nats."""
-  USES = ("encoder", "head", "subtract_mean")
+  """Cross-entropy between the labels and the softmax of the head's output, in nats.
+
+  With `model.latent` the encoder is that of a variational model: a Dense layer of so many units,
+  the component `mean`, stands between it and the head.
+  """
+  USES = ("encoder", "latent", "head", "subtract_mean")
   LABELS = True
 
   def check(self, model):
@@ -24,12 +28,23 @@ class Classify(Task):
                        "layer.")
 
   def plans(self, model, image_shape, classes):
-    encoder = encoder_plan(model, image_shape)
-    return {"encoder": encoder, "head": head_plan(model, encoder.shapes[-1], classes)}
+    plans = {"encoder": encoder_plan(model, image_shape)}
+    if model.latent:
+      layer = layer_specs.Dense(model.latent)
+      shapes = layer_specs.shapes((*model.encoder, layer), image_shape,
+                                  "model.encoder, model.latent")
+      plans["mean"] = Plan([layer], shapes[-2:], "latent")
+    *_, last = plans.values()
+    return {**plans, "head": head_plan(model, last.shapes[-1], classes)}
 
   def build(self, stacks, **units):
     from tfae.models.classifier import Classifier  # not before the config was checked
-    return Classifier(**stacks, **units)
+    return self._joined(Classifier, stacks, units)
+
+  @staticmethod
+  def _joined(kind, stacks, units):
+    # `mean` in the units is the mean image.
+    return kind(stacks["encoder"], stacks["head"], mean_head=stacks.get("mean"), **units)
 
 
 def head_plan(model, code_shape, classes):

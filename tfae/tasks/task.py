@@ -34,9 +34,12 @@ class Task:
 
   USES: the fields of `tfae.specs.model.Model` that have an effect.
   LABELS: whether the images need labels.
+  FROZEN_ENCODER: whether the encoder is moved from another run, and what it makes of the training
+    images is computed once.
   """
   USES: typing.ClassVar[tuple] = ("encoder", "subtract_mean")
   LABELS: typing.ClassVar[bool] = False
+  FROZEN_ENCODER: typing.ClassVar[bool] = False
 
   @classmethod
   def name(cls):

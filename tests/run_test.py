@@ -1,0 +1,141 @@
+"""tfae.run: what a run asks of its data, and early stopping."""
+
+import pathlib
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
+import runs
+import tfae
+from tfae import experiment as ex
+from tfae import training
+from tfae.data.datasets import Dataset, Split
+from tfae.errors import InputError
+
+DATA = runs.dataset()
+# Overfits: the validation loss has its minimum well before the end.
+OVERFITS = runs.experiment(epochs=60, optimizer=tfae.Adam(0.05),
+                           early_stopping=tfae.EarlyStopping(4))
+
+
+def validations(workdir):
+  """[(step, loss)] of the log."""
+  return [(line["step"], line["loss"]) for line in runs.lines(workdir)
+          if line["kind"] == "validation"]
+
+
+def expected_stop(losses, patience, min_delta=0.0):
+  """The step at which a run ends whose evaluations gave `losses`, written out once more."""
+  for n in range(1, len(losses) + 1):
+    counted = [losses[0]]
+    for step, loss in losses[1:n]:
+      if loss < counted[-1][1] - min_delta:
+        counted.append((step, loss))
+    if n - 1 - [s for s, _ in losses].index(counted[-1][0]) >= patience:
+      return losses[n - 1][0]
+  return losses[-1][0]
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+  """The run that does not stop early: its folder."""
+  path = tmp_path_factory.mktemp("runs") / "full"
+  result = training.train(runs.replace(OVERFITS, early_stopping=tfae.EarlyStopping()), path,
+                          data=DATA)
+  assert result.step == 360 and not result.stopped_early
+  return path
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+  path = tmp_path_factory.mktemp("runs") / "stopped"
+  return path, training.train(OVERFITS, path, data=DATA)
+
+
+@pytest.mark.parametrize("patience, min_delta", [(4, 0.0), (1, 0.0), (3, 0.002)])
+def test_a_run_stops_once_the_validation_loss_has_not_fallen_for_its_patience(
+    full, tmp_path, patience, min_delta):
+  stopping = runs.replace(OVERFITS, early_stopping=tfae.EarlyStopping(patience, min_delta))
+  result = training.train(stopping, tmp_path, data=DATA)
+  at = expected_stop(validations(full), patience, min_delta)
+  assert 6 * patience < at < 360
+  assert (result.step, result.stopped_early) == (at, True)
+  # Up to there it is the run that does not stop.
+  assert validations(tmp_path) == validations(full)[:at // 6]
+  assert [l["step"] for l in runs.lines(tmp_path) if l["kind"] == "test"] == [at]
+
+
+def test_the_best_weights_are_those_of_the_best_checkpoint(stopped):
+  path, result = stopped
+  losses = validations(path)
+  found = runs.tensors(path)
+  best = int(found["progress/best_step/.ATTRIBUTES/VARIABLE_VALUE"])
+  assert best == min(losses, key=lambda pair: pair[1])[0] == result.step - 4 * 6
+  assert (path / f"checkpoints/ckpt-{best}.index").exists()
+
+
+def test_a_run_that_was_killed_stops_at_the_same_step_with_the_same_bits(stopped, tmp_path):
+  path, result = stopped
+  # Between two evaluations that count against the run: what was counted before is in a checkpoint.
+  kills = [result.step - 15, result.step - 6]
+  def kill(step):
+    raise runs.Killed(step)
+  frequent = runs.replace(OVERFITS, checkpoints=ex.Checkpoints(0.0), steps_per_loop=2)
+  for step in kills:
+    with runs.stops(step, before=kill), pytest.raises(runs.Killed):
+      training.train(frequent, tmp_path, data=DATA)
+  again = training.train(frequent, tmp_path, data=DATA)
+  assert (again.step, again.stopped_early) == (result.step, True)
+  runs.assert_same_bits(path, tmp_path)
+
+
+def test_a_run_that_stopped_is_complete_and_goes_on_with_more_patience(stopped, tmp_path):
+  path, result = stopped
+  shutil.copytree(path, tmp_path / "run")
+  again = training.train(OVERFITS, tmp_path / "run", data=DATA)
+  assert (again.step, again.traces, again.stopped_early) == (result.step, 0, True)
+  runs.assert_same_bits(path, tmp_path / "run")
+  more = runs.replace(OVERFITS, early_stopping=tfae.EarlyStopping(6))
+  assert training.train(more, tmp_path / "run", data=DATA).step > result.step
+
+
+def test_early_stopping_without_a_validation_set_is_refused_before_there_is_a_folder(tmp_path):
+  data = runs.dataset(validation=0)
+  with pytest.raises(InputError, match="early_stopping.patience=4: needs a validation set"):
+    training.train(OVERFITS, tmp_path / "run", data=data)
+  model = tfae.Autoencoder(encoder := tfae.Stack((tfae.Flatten(), tfae.Dense(2)), (4, 3, 1)),
+                           tfae.mirror(encoder))
+  with pytest.raises(InputError, match="early_stopping.patience=2: needs a validation set"):
+    tfae.fit(model, data, tfae.Adam(), workdir=tmp_path / "run",
+             early_stopping=tfae.EarlyStopping(2))
+  assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("fields, named", [
+    ({"patience": -1}, "early_stopping.patience=-1"), ({"patience": 1.5}, "patience=1.5"),
+    ({"patience": 1, "min_delta": -0.1}, "early_stopping.min_delta=-0.1"),
+    ({"min_delta": 0.1}, "min_delta=0.1: has no effect with early_stopping.patience=0")])
+def test_a_bad_early_stopping_is_refused(fields, named):
+  with pytest.raises(InputError, match=named):
+    tfae.EarlyStopping(**fields)
+
+
+def classifier(classes=3):
+  encoder = tfae.Stack((tfae.Flatten(),), (4, 3, 1))
+  return tfae.Classifier(encoder, tfae.Stack((tfae.Dense(classes),), (12,), name="head"))
+
+
+def test_a_classifier_on_data_without_labels_is_refused():
+  with pytest.raises(InputError, match="'idx' has no labels, a Classifier needs them"):
+    tfae.fit(classifier(), DATA, tfae.Adam(), batch_size=4)
+
+
+def test_labels_beyond_the_classes_of_a_classifier_are_refused():
+  split = lambda s: Split(s.images, np.arange(len(s.images)) % 4)
+  data = Dataset("idx", split(DATA.train), None, split(DATA.test), 255)
+  with pytest.raises(InputError, match=r"labels go up to 3, the model has 3 classes.*Dense\(4\)"):
+    tfae.fit(classifier(3), data, tfae.Adam(), batch_size=4)
+  assert tfae.fit(classifier(4), data, tfae.Adam(), batch_size=4, epochs=1).step == 6
