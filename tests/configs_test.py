@@ -23,11 +23,13 @@ from tfae.data.datasets import Dataset, Split
 CONFIGS = {path.stem: path for path in sorted((runs.ROOT / "configs").glob("*.py"))}
 
 
-def load(path):
+def load(path, init_from=""):
   spec = importlib.util.spec_from_file_location(path.stem, path)
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
-  return experiments.from_config(module.get_config())
+  config = module.get_config()
+  config.transfer.init_from = init_from
+  return experiments.from_config(config)
 
 
 @functools.cache
@@ -48,7 +50,12 @@ def scans(name, train, validation):
 
 def trained(path, folder, steps):
   """Trains a config on scans; returns (the short experiment, its data, the Result)."""
-  experiment = load(path)
+  source = ""
+  if path.stem == "s14_probe":
+    source = folder.parent / "encoder.npz"
+    if not source.exists():
+      tfae.save_weights(build.build(load(CONFIGS["s13_conv_vae"]), (28, 28, 1), 255), source)
+  experiment = load(path, str(source))
   config, optimizer = experiment.data, experiment.optimizer
   asked = config.validation or config.validation_range or (
       config.fractions and config.train_on == "train")
@@ -58,11 +65,6 @@ def trained(path, folder, steps):
       experiment, steps=steps, jit_compile="off",
       optimizer=dataclasses.replace(optimizer, warmup_steps=min(optimizer.warmup_steps, 2)),
       logging=dataclasses.replace(experiment.logging, tensorboard=False))
-  if experiment.task.FROZEN_ENCODER:
-    source = folder.parent / "encoder.npz"
-    if not source.exists():
-      tfae.save_weights(build.build(load(CONFIGS["s13_conv_vae"]), (28, 28, 1), 255), source)
-    short = dataclasses.replace(short, transfer=experiments.Transfer(str(source)))
   return short, data, training.train(short, folder, data=data)
 
 

@@ -253,3 +253,12 @@ def test_a_loss_that_does_not_fall_from_the_first_step_on_is_warned_of(caplog):
   diagnosis.warn_of_loss(500, 10.0, 2, 30.0, 12.0)  # resumed: it may be at its minimum
   assert len(caplog.messages) == 1
   assert "did not fall: 10 at step 1, 12 on average in the last epoch" in caplog.text
+
+
+def test_looking_at_a_step_moves_no_average_of_batch_normalisation():
+  ae = model((tfae.Flatten(), tfae.Dense(6, use_bias=False), tfae.BatchNorm(), tfae.Dense(2)))
+  before = {v.name: v.numpy() for v in ae.variables}
+  assert any("moving_mean" in name for name in before)
+  diagnosis.of_step(ae, runs.batch(IMAGES), 0, 0)
+  for variable in ae.variables:
+    np.testing.assert_array_equal(variable.numpy(), before[variable.name])

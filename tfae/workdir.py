@@ -137,13 +137,11 @@ def check_identity(workdir, kind, identity, data):
       raise InputError(f"workdir={str(workdir)!r}: has checkpoints but no config.json. Restore it "
                        "from a copy, or use another workdir.")
     return False
-  found, values = read_config(path)
+  _, values = read_config(path)
   if kind not in values:
     raise InputError(f"workdir={str(workdir)!r}: holds a run of the other of tfae.train and "
                      "tfae.fit. Use another workdir.")
-  # Through the Experiment: fields that this tfae has and the one that wrote them had not.
-  known = values[kind] if found is None else experiments.to_json(found)
-  differing = experiments.differences(known, identity)
+  differing = experiments.differences(values[kind], identity)
   if values["data"]["sha256"] != data.sha256:
     differing.append(f"data: sha256 {values['data']['sha256'][:12]}... -> {data.sha256[:12]}...")
   if differing:
