@@ -56,11 +56,16 @@ _S15_GRID = {20: 95.3, 100: 97.4, 200: 97.7}
 
 
 def _budget_runs(config, needs=""):
-  """S02's and S03's classifiers, on a budget of so many labels in all; 25,000 is the whole set."""
+  """S02's and S03's classifiers, on a budget of so many labels in all; 25,000 is the whole set.
+
+  All budgets have as many steps as the whole set has in 20 epochs.
+  """
   overrides = {"transfer.init_from": "{needs}:encoder"} if needs else {}
   return tuple(
       Run("faithful", config, (_accuracy(),), variant=f"{labels}-labels", needs=needs,
-          overrides=overrides | {"data.labels_per_class": labels // 10})
+          overrides=overrides | {"data.labels_per_class": labels // 10,
+                                 "steps": 20 * -(-_BUDGETS[-1] // 128),
+                                 "batch_size": min(128, labels)})
       for labels in _BUDGETS[:-1])
 
 
