@@ -149,6 +149,7 @@ def test_the_same_weights_of_another_path_are_the_same_run_and_others_are_not(
      r"not moved: encoder/layer_3/bias, encoder/layer_3/kernel\. .*exclude='encoder/\*'"),
     ({"exclude": "*/bias", "freeze": True}, "not moved: encoder/layer_1/bias, encoder/layer_2/b"),
     ({"prefix": ":head"}, "no variable of the model under 'head'"),
+    ({"exclude": "haed/*"}, r"exclude='haed/\*' matches no variable of the model.*head/layer_0"),
     ({"checkpoint": "5"}, "checkpoint='5': expected")])
 def test_what_does_not_fit_is_refused_before_there_is_a_folder(source, tmp_path, options, named):
   options = dict(options)

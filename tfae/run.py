@@ -39,12 +39,14 @@ class Result:
 
   step: number of steps taken since the run began.
   metrics: {'test': {...}, 'validation': {...}}: the evaluations of this process, newest each.
+  evaluated: {name of these: the step of whose weights they are}: validation may be before the end.
   signal: number of the signal that stopped the run early, or None.
   traces: how often the training steps were traced in this process (0: the run was complete).
   stopped_early: whether it ended because the validation loss had stopped falling.
   """
   step: int
   metrics: dict
+  evaluated: dict
   signal: int | None = None
   traces: int = 0
   stopped_early: bool = False
@@ -115,6 +117,7 @@ class Run:
     self._standing = _Standing(self.loop)
     # Of this process: (step, loss), (epoch, mean loss), mean loss.
     self._first_loss = self._worst_epoch = self._last_epoch_loss = None
+    self._evaluated = {}  # {split: step}
     self._checkpoints = None
     if workdir is not None:
       self._checkpoints = Checkpoints(
@@ -173,7 +176,7 @@ class Run:
     finally:
       bar.close()
       log.close()
-    return Result(self.step, evaluations, signals.received, self.loop.traces,
+    return Result(self.step, evaluations, self._evaluated, signals.received, self.loop.traces,
                   self._stops_early() and self.step < self.total_steps)
 
   def _train(self, log, bar, signals, evaluations):
@@ -275,6 +278,7 @@ class Run:
   def _evaluate_split(self, name, log, evaluations):
     split = getattr(self._data, name)
     evaluations[name] = values = self._evaluate(split)
+    self._evaluated[name] = self.step
     self._check_finite(((f"{name} {metric}", value) for metric, value in values.items()),
                        lambda: diagnosis.of_evaluation(self.model, split, name))
     log.write(name, self.step, self._epoch, values, {"time": time.time()})

@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 
 from tfae import files
-from tfae.errors import InputError
+from tfae.errors import InputError, nearest
 
 _LISTED = 10  # names in a message
 
@@ -115,19 +115,23 @@ def assign(model, values, source, prefix="", exclude=""):
     A `Moved`.
 
   Raises:
-    InputError: nothing to move, arrays of another shape or that are no finite numbers.
+    InputError: nothing to move, a pattern that matches nothing, arrays of another shape or that are no finite numbers.
   """
   variables, patterns = by_name(model), [p.strip() for p in exclude.split(",") if p.strip()]
   first = next(iter(model.components.values())).path
   wanted = [name for name in sorted(variables) if _begins(
       f"{first}/{name}" if name == "mean" else name, prefix.strip("/"))]
+  for pattern in patterns:
+    if not any(fnmatch.fnmatchcase(name, pattern) for name in variables):
+      raise InputError(f"{source}: exclude={pattern!r} matches no variable of the model."
+                       f"{nearest(pattern, variables)} The model has {listed(sorted(variables))}.")
   left = [name for name in wanted if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
   names = [name for name in wanted if name in values and name not in left]
   if not names:
     raise InputError(
         f"{source}: no variable of the model {f'under {prefix!r} ' if prefix else ''}is there"
         f"{f' that is not excluded by {exclude!r}' if left else ''}. There are "
-        f"{listed(values)}; the model has {listed(variables)}.")
+        f"{listed(sorted(values))}; the model has {listed(sorted(variables))}.")
   arrays = {name: np.asarray(values[name]) for name in names}
   differing = [f"{name} ({_shape(arrays[name])} there, {_shape(variables[name])} here)"
                for name in names if arrays[name].shape != tuple(variables[name].shape)]

@@ -114,6 +114,7 @@ MISTAKES = {
     "evaluate a flag": (["evaluate", WORKDIR, "--pac"], ["--pac", "Did you mean 'pca'?"]),
     "reproduce nothing known": (["reproduce", "--only=S04/beter", WORKDIR],
                                 ["no such system or run", "Did you mean 'S04/better'?"]),
+    "reproduce nothing at all": (["reproduce", "--only=", WORKDIR], ["--only is empty"]),
     "reproduce no seed": (["reproduce", "--seeds=0", WORKDIR], ["--seeds=0"]),
     "reproduce into no folder": (["reproduce", WORKDIR, "--out={tmp}/nowhere/RESULTS.md"],
                                  ["--out=", "RESULTS.md"]),

@@ -30,6 +30,7 @@ CASES = {
     "damaged": ["--workdir={tmp}/damaged"],
     "likelihood": ["--workdir={tmp}/vae", "--log_likelihood=40", "--images=120", "--pca"],
     "no likelihood": ["--workdir={tmp}/good", "--log_likelihood=40"],
+    "pca of a classifier": ["--workdir={tmp}/classifier", "--pca"],
     "images alone": ["--workdir={tmp}/vae", "--images=120"],
 }
 
@@ -50,6 +51,9 @@ def outcomes(tmp_path_factory):
   training.train(ex.Experiment(
       data=ex.Data("digits"), model=ex.Model((tfae.Flatten(),), latent=2, tied=False),
       task=tfae.Variational(), steps=1, jit_compile="off", logging=runs.QUIET), tmp / "vae")
+  training.train(ex.Experiment(
+      data=ex.Data("digits"), model=ex.Model((tfae.Flatten(),), head=(tfae.Dense(10),)),
+      task=tfae.Classify(), steps=1, jit_compile="off", logging=runs.QUIET), tmp / "classifier")
   for name in ("changed", "damaged"):
     (tmp / name).mkdir()
     for path in (tmp / "bad").glob("checkpoints/*"):
@@ -128,6 +132,7 @@ def test_the_likelihood_of_the_first_images_is_that_of_the_library(outcomes):
 
 @pytest.mark.parametrize("name, text", [
     ("no likelihood", "task.name='reconstruct', which gives images no likelihood"),
+    ("pca of a classifier", "task.name='classify', which gives no images back"),
     ("images alone", "--images=120: has no effect without --log_likelihood"),
     ("no validation", "the run has no validation set"),
     ("no best", "evaluated no validation set"),

@@ -58,7 +58,7 @@ def test_a_run_that_is_complete_says_so(outcomes):
   assert result["run"] == "was complete already" and result["step"] == 8
   assert result["workdir"] == f"{folder}/complete"
   (test,) = [line for line in runs.lines(folder / "complete") if line["kind"] == "test"]
-  assert result["test"]["loss"] == test["loss"]
+  assert result["test"]["loss"] == test["loss"] and result["test"]["step"] == 8
 
 
 def test_a_folder_of_another_run_is_refused_with_every_difference(outcomes):

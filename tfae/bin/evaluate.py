@@ -45,6 +45,9 @@ def main():
   if args.images and not args.log_likelihood:
     raise InputError(f"--images={args.images}: has no effect without --log_likelihood, such as "
                      "--log_likelihood=5000. Leave it out.")
+  if args.pca and not experiment.task.RECONSTRUCTS:
+    raise InputError(f"--pca: the run in {workdir} has task.name={experiment.task.name()!r}, which "
+                     "gives no images back to be compared.")
   if args.log_likelihood and not isinstance(experiment.task, Variational):
     raise InputError(f"--log_likelihood={args.log_likelihood}: the run in {workdir} has task.name="
                      f"{experiment.task.name()!r}, which gives images no likelihood. Only "

@@ -35,6 +35,8 @@ def main():
   if out.is_dir() or not out.absolute().parent.is_dir():
     raise InputError(f"--out={args.out}: expected a file in a folder that is there, such as "
                      "RESULTS.md.")
+  if flags.FLAGS["only"].present and not args.only:
+    raise InputError("--only is empty. Give ids such as S04, or leave it out for all.")
   jobs = reproduction.plan(reproduction.select(SYSTEMS, args.only), args.seeds)
   if args.list:
     _list(jobs)

@@ -55,7 +55,9 @@ def main():
     return 128 + result.signal
   how = ("was complete already" if not result.traces else
          "stopped early" if result.stopped_early else "complete")
-  print(json.dumps({"run": how, "workdir": workdir, "step": result.step, **result.metrics}))
+  evaluations = {name: {"step": result.evaluated[name], **values}
+                 for name, values in result.metrics.items()}
+  print(json.dumps({"run": how, "workdir": workdir, "step": result.step, **evaluations}))
   return 0
 
 

@@ -16,6 +16,7 @@ class Classify(Task):
   """
   USES = ("encoder", "latent", "head", "subtract_mean")
   LABELS = True
+  RECONSTRUCTS = False
 
   def check(self, model):
     super().check(model)

@@ -34,11 +34,13 @@ class Task:
 
   USES: the fields of `tfae.specs.model.Model` that have an effect.
   LABELS: whether the images need labels.
+  RECONSTRUCTS: whether the model gives images back.
   FROZEN_ENCODER: whether the encoder is moved from another run, and what it makes of the training
     images is computed once.
   """
   USES: typing.ClassVar[tuple] = ("encoder", "subtract_mean")
   LABELS: typing.ClassVar[bool] = False
+  RECONSTRUCTS: typing.ClassVar[bool] = True
   FROZEN_ENCODER: typing.ClassVar[bool] = False
 
   @classmethod
