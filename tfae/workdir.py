@@ -111,6 +111,7 @@ def read_config(workdir):
 
 def read_transfer(workdir):
   """Returns the record of `tfae.transfer` of the run in a folder; None if there is no run."""
+  check_name(workdir)
   if not (pathlib.Path(workdir) / "config.json").exists():
     return None
   return read_config(workdir)[1].get("transfer", {})
