@@ -65,7 +65,9 @@ def _budget_runs(config, needs=""):
       Run("faithful", config, (_accuracy(),), variant=f"{labels}-labels", needs=needs,
           overrides=overrides | {"data.labels_per_class": labels // 10,
                                  "steps": 20 * -(-_BUDGETS[-1] // 128),
-                                 "batch_size": min(128, labels)})
+                                 "batch_size": min(128, labels),
+                                 # As often as the whole set does: a small one's epoch is a step.
+                                 "logging.evaluate_epochs": _BUDGETS[-1] // labels})
       for labels in _BUDGETS[:-1])
 
 
