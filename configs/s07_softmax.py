@@ -4,7 +4,7 @@
 
 7,850 parameters; Adam, batch 100, 5 epochs, .8/.1/.1 of the 70,000 drawn at random. The tutorial
 printed a validation accuracy of .9133; its "test" images overlapped those of training. Its loss was
-summed over the batch, which Adam does not notice.
+summed over the batch: Adam's step is the same but for its epsilon.
 """
 
 import tfae

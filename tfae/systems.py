@@ -31,6 +31,12 @@ def _squared(printed="", goal=None, kind="test"):
   return Figure("test squared error per pixel", "test", "squared_error", printed, goal, digits=5)
 
 
+def _clean():
+  """Squared error per pixel of a denoising model on test images that were not corrupted."""
+  return Figure("test squared error per pixel, clean inputs", "test", "clean_squared_error",
+                digits=5)
+
+
 def _bce(kind, printed="", goal=None, epoch=None):
   when = f", epoch {epoch}" if epoch else ""
   kinds = {"epoch": "training", "validation": "validation", "test": "test"}
@@ -122,8 +128,8 @@ SYSTEMS = (
         f"prose only; {_MNIST}; 2 values for MNIST, masking noise on the input, loss against the "
         "clean image",
         runs=(
-            Run("faithful", "s06_dense_denoising.py", (_squared(),)),
-            Run("faithful", "s06_conv_denoising.py", (_squared(),), variant="conv"),
+            Run("faithful", "s06_dense_denoising.py", (_squared(), _clean())),
+            Run("faithful", "s06_conv_denoising.py", (_squared(), _clean()), variant="conv"),
             Run("faithful", "s06_dense_vae.py", (_elbo(),), variant="vae"),
             Run("faithful", "s06_conv_vae.py", (_elbo(),), variant="conv-vae"),
             Run("faithful", "s06_colour.py", (_squared(),), variant="colour"),
@@ -185,7 +191,7 @@ SYSTEMS = (
     System(
         "S16", "denoising autoencoder, 16,474 parameters",
         "every 10th of the 60,000, 90/10 validation; judged on 10,000 test images",
-        runs=(Run("faithful", "s16_denoising.py", (_bce("test"), _squared())),)),
+        runs=(Run("faithful", "s16_denoising.py", (_bce("test"), _squared(), _clean())),)),
     System(
         "S17", "convolutional autoencoder, 1,904 + 2,481 parameters", "as S16",
         runs=(Run("faithful", "s17_conv_autoencoder.py", (_bce("test"), _squared())),)),

@@ -30,6 +30,7 @@ CASES = {
     "damaged": ["--workdir={tmp}/damaged"],
     "likelihood": ["--workdir={tmp}/vae", "--log_likelihood=40", "--images=120", "--pca"],
     "no likelihood": ["--workdir={tmp}/good", "--log_likelihood=40"],
+    "pca of noise": ["--workdir={tmp}/noise", "--pca"],
     "pca of a classifier": ["--workdir={tmp}/classifier", "--pca"],
     "images alone": ["--workdir={tmp}/vae", "--images=120"],
 }
@@ -54,6 +55,8 @@ def outcomes(tmp_path_factory):
   training.train(ex.Experiment(
       data=ex.Data("digits"), model=ex.Model((tfae.Flatten(),), head=(tfae.Dense(10),)),
       task=tfae.Classify(), steps=1, jit_compile="off", logging=runs.QUIET), tmp / "classifier")
+  training.train(experiment(0, epochs=40, corruption=tfae.Corruption("masking", 0.9)),
+                 tmp / "noise")
   for name in ("changed", "damaged"):
     (tmp / name).mkdir()
     for path in (tmp / "bad").glob("checkpoints/*"):
@@ -100,6 +103,14 @@ def test_a_model_that_is_worse_than_pca_ends_with_1_and_says_so(outcomes):
   assert last_json(out)["squared_error"] > last_json(out)["pca_squared_error"]
   code, out, err = outcomes[1]["plain"]  # nobody asked
   assert (code, err) == (0, "") and "pca_squared_error" not in last_json(out)
+
+
+def test_pca_is_compared_with_what_a_denoising_model_makes_of_clean_images(outcomes):
+  code, out, err = outcomes[1]["pca of noise"]
+  result = last_json(out)
+  assert f"{result['clean_squared_error']:.5f}" != f"{result['squared_error']:.5f}"
+  assert f"model {result['clean_squared_error']:.5f}, PCA" in out
+  assert code == int(result["clean_squared_error"] > result["pca_squared_error"]), err
 
 
 def test_split_and_checkpoint_choose_images_and_weights(outcomes):
