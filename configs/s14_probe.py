@@ -3,10 +3,10 @@
     tfae-train --config=configs/s13_conv_vae.py --workdir=runs/s13
     tfae-train --config=configs/s14_probe.py:200 --workdir=runs/s14 --init_from=runs/s13
 
-200: hidden units. RMSProp, batch 256, 50 epochs; trained on the 20 % of the images that S13 validates
-on, tested on the 10 % that neither saw. With another seed or latent size than S13's default give both
-commands the same --config.seed and --config.model.latent. The tutorial printed 96.9 % for 10 latent
-values and 200 hidden units, 97.2 % for 1,000.
+200: hidden units. RMSProp, batch 256, 50 epochs; trained on the 20 % of the images that S13
+validates on, tested on the 10 % that neither saw. With another seed or latent size than S13's
+default give both commands the same --config.seed and --config.model.latent. The tutorial printed
+96.9 % for 10 latent values and 200 hidden units, 97.2 % for 1,000.
 """
 
 import tfae

@@ -2,9 +2,9 @@
 
     tfae-train --config=configs/s15_perceptron.py:200 --workdir=runs/s15
 
-200: hidden units, 159,010 parameters. RMSProp, batch 256, 30 epochs; trained on the 70 % part of S13's
-split, tested on its 10 % part. The tutorial printed 95.3 % for 20 hidden units, 97.4 % for 100 and
-97.7 % for 200.
+200: hidden units, 159,010 parameters. RMSProp, batch 256, 30 epochs; trained on the 70 % part of
+S13's split, tested on its 10 % part. The tutorial printed 95.3 % for 20 hidden units, 97.4 % for
+100 and 97.7 % for 200.
 """
 
 import tfae

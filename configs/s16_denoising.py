@@ -3,8 +3,8 @@
     tfae-train --config=configs/s16_denoising.py --workdir=runs/s16
 
 16,474 parameters. Every tenth of the 60,000 images, a tenth of those for validation; judged on the
-10,000. The noise multiplies the other pixels by 1 / .7, as the tutorial's dropout did. Its optimizer
-and number of epochs are not known: RMSProp, batch 128 and 50 epochs are S18's.
+10,000. The noise multiplies the other pixels by 1 / .7, as the tutorial's dropout did. Its
+optimizer and number of epochs are not known: RMSProp, batch 128 and 50 epochs are S18's.
 """
 
 import tfae

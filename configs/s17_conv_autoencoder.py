@@ -3,8 +3,8 @@
     tfae-train --config=configs/s17_conv_autoencoder.py --workdir=runs/s17
 
 Code of 4x4x8 values, 1,904 + 2,481 parameters; Adadelta, binary cross-entropy. Every tenth of the
-60,000 images, a tenth of those for validation; judged on the 10,000. Batch size and number of epochs
-are not known: 128 and 50 are S18's.
+60,000 images, a tenth of those for validation; judged on the 10,000. Batch size and number of
+epochs are not known: 128 and 50 are S18's.
 """
 
 import tfae

@@ -231,7 +231,8 @@ def to_json(experiment):
       for name, kind in table.items():
         if kind is type(value):
           return {"name": name, **dataclasses.asdict(value)}
-    if dataclasses.is_dataclass(value) and not isinstance(value, (layer_specs.Layer, layer_specs.Normal)):
+    if dataclasses.is_dataclass(value) and not isinstance(
+        value, (layer_specs.Layer, layer_specs.Normal)):
       return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return layer_specs.to_json(value)
   return plain(experiment)

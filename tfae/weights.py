@@ -115,7 +115,8 @@ def assign(model, values, source, prefix="", exclude=""):
     A `Moved`.
 
   Raises:
-    InputError: nothing to move, a pattern that matches nothing, arrays of another shape or that are no finite numbers.
+    InputError: nothing to move, a pattern that matches nothing, arrays of another shape or that
+      are no finite numbers.
   """
   variables, patterns = by_name(model), [p.strip() for p in exclude.split(",") if p.strip()]
   first = next(iter(model.components.values())).path
