@@ -28,7 +28,7 @@ def get_config():
   config.optimizer.name = "adadelta"
   config.optimizer.learning_rate = 1.0
   config.optimizer.rho = 0.95
-  config.optimizer.epsilon = 1e-7
+  config.optimizer.epsilon = 1e-8
   config.batch_size = 128
   config.epochs = 50
   return config
