@@ -29,7 +29,9 @@ SYSTEMS = (
     System("A", "first", "a | b", (Run("faithful", "quickstart.py", (LOSS, ACCURACY)),
                                    Run("better", "quickstart.py", (LOSS,), variant="x", seeds=1,
                                        overrides={"epochs": 7}))),
-    System("B", "warm", "p", tuple(labels("B", n, "77 %" if n == 10 else "") for n in (10, 100))),
+    System("B", "warm", "p", (
+        *(labels("B", n, "77 %" if n == 10 else "") for n in (10, 100)),
+        Run("better", "quickstart.py", labels("B", 10).figures, overrides={"epochs": 7}))),
     System("C", "cold", "p", tuple(labels("C", n) for n in (10, 100))))
 COMPARISONS = (
     Comparison("Does it help?", "labels", "labels", {
@@ -101,6 +103,11 @@ def test_rows_that_are_not_complete_say_what_they_are(table):
       "95.0 (1); of the others: failed: step 7: loss is nan; not run")
   assert cells(table[0], "C", "faithful/100-labels (quickstart.py)")[6] == (
       "failed: metrics.jsonl has no accuracy in its test lines; it has loss.; not run")
+
+
+def test_a_variant_has_no_better_config_beside_it_but_one_of_its_own(table):
+  assert cells(table[0], "B", "better (quickstart.py)")[6] == "not run"
+  assert cells(table[0], "B", "faithful/100-labels (quickstart.py)")[7] == "-"
 
 
 def test_a_comparison_has_a_row_a_size_and_the_difference_seed_by_seed(table):

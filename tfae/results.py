@@ -147,11 +147,14 @@ class _Table:
     return text
 
   def _better(self, system, run, figure):
-    """Returns the cell of the 'better' runs that have the same metric, for the others' rows."""
+    """Returns the cell of the 'better' runs that have the same metric, for the others' rows.
+
+    A variant, such as a label budget, is compared with none but its own.
+    """
     if run.label == "better":
       return ""
     return "; ".join(self.cell(f"{system.id}/{other.name}", same) for other in system.runs
-                     if other.label == "better"
+                     if other.label == "better" and run.variant in ("", other.variant)
                      for same in other.figures if same.metric == figure.metric) or "-"
 
   def _difference(self, one, other):

@@ -89,7 +89,8 @@ SYSTEMS = (
                 _bce("validation", ".1092", .1092), _bce("validation", ".2055", epoch=1),
                 _bce("epoch", ".2912", epoch=1)), variant="epsilon-1e-7",
                 overrides={"optimizer.epsilon": 1e-7}),
-            Run("better", "s01_conv_pool_best.py", (_bce("validation", goal=.075),), seeds=1),
+            Run("better", "s01_conv_pool_best.py", (_bce("validation", goal=.075),),
+                minutes=10, seeds=1),
         )),
     System(
         "S02", "classifier started from S01's encoder, 4,642 parameters",
@@ -183,7 +184,7 @@ SYSTEMS = (
         runs=(
             Run("faithful", "s13_conv_vae.py", (
                 _elbo("epoch", "103.06", 103.1, epoch=28), _elbo("epoch", "110.9", epoch=10),
-                _elbo("epoch", "105.1", epoch=20), _elbo()), seeds=1),
+                _elbo("epoch", "105.1", epoch=20), _elbo()), minutes=57, seeds=1),
             *(Run("faithful", "s13_conv_vae.py", (_elbo(),), variant=f"latent-{latent}",
                   overrides={"model.latent": latent}, seeds=1) for latent in (2, 8, 16)),
         )),
@@ -224,7 +225,8 @@ SYSTEMS = (
         "DAE", "deep tied autoencoder 784-1000-500-250-30 (Hinton and Salakhutdinov 2006)", _MNIST,
         runs=(Run("literature", "deep_tied.py", (
             Figure("squared error per test image", "test", "squared_error",
-                   "3.00; 2.65 a modern retrain", 2.65, scale=784, digits=3),), seeds=1),)),
+                   "3.00; 2.65 a modern retrain", 2.65, scale=784, digits=3),), minutes=27,
+            seeds=1),)),
     System(
         "VAE", "variational autoencoder 784-200-200-50 (Burda, Grosse, Salakhutdinov 2016)",
         f"{_MNIST}, dynamic binarisation; the printed figure is -log p by 5,000 samples",

@@ -53,7 +53,7 @@ class Run:
   overrides: {config field: value}, as --config.FIELD=VALUE.
   needs: 'ID/LABEL' or 'ID/LABEL/VARIANT' of the run that it starts from, or ''; "{needs}" in an
     override becomes the folder of that run, of the same seed.
-  minutes: on two cores, as measured; None: not measured.
+  minutes: of one seed on one or two cores, as measured; None: not measured.
   seeds: how many, unless the command says otherwise.
   """
   label: str
