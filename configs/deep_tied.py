@@ -4,7 +4,7 @@
 
 "Reducing the dimensionality of data with neural networks", Science 313, 2006: an average squared
 error of 3.00 a test image (the sum over its pixels in [0, 1]), after layer-wise pre-training; PCA
-with 30 components 13.87. Here all layers are trained together.
+with 30 components 13.87. Here all layers are trained together: 2.764 (RESULTS.md).
 """
 
 import tfae
