@@ -8,8 +8,10 @@ import io
 import json
 import logging
 import os
+import struct
 import tarfile
 import warnings
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -67,7 +69,7 @@ def test_cifar10_is_a_data_set_by_name(folder):
 
 def test_a_missing_batch_is_named_with_the_way_out(folder):
   (folder / "data_batch_3.bin").unlink()
-  with pytest.raises(InputError, match="data_batch_3.bin: not found.*cifar-10-binary.tar.gz.*fetched"):
+  with pytest.raises(InputError, match="data_batch_3.bin: not found.*binary.tar.gz.*fetched"):
     cifar.read(folder)
 
 
@@ -208,7 +210,18 @@ def test_if_nobody_delivers_every_source_is_listed_with_its_reason(small, monkey
   assert "\n" not in message
 
 
+def with_header(png, at, **fields):
+  """A PNG with one more header, of other fields, at that byte; all checksums right."""
+  values = dict(zip(("width", "height", "depth", "colour", "compression", "filter", "interlace"),
+                    struct.unpack_from(">IIBBBBB", png, 16)))
+  body = b"IHDR" + struct.pack(">IIBBBBB", *{**values, **fields}.values())
+  chunk = struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+  return png[:at] + chunk + png[at:]
+
+
 @pytest.mark.parametrize("name, change, reason", [
+    ("data_batch_2.png", lambda png: with_header(png, -12, filter=7), "unknown filter"),
+    ("data_batch_2.png", lambda png: with_header(png, 33, width=2**31 - 1), "exceeds li"),
     ("data_batch_2.png", lambda png: Small.png(np.zeros((ROWS, 1024, 3), np.uint8)),
      "data_batch_2.bin: found sha256"),
     ("data_batch_2.png", lambda png: Small.png(np.zeros((1024, ROWS, 3), np.uint8)),

@@ -155,7 +155,8 @@ def test_a_source_that_is_redirected_or_cut_after_the_first_file_delivers_what_i
     else:
       reply(request, body)
 
-  locate(tmp_path, {"mirror": fetchers.mirror(serve(answer) + "old/"), "next": lambda files, *rest: (
+  mirror = fetchers.mirror(serve(answer) + "old/")
+  locate(tmp_path, {"mirror": mirror, "next": lambda files, *rest: (
       asked.append([file.name for file in files]), good(files, *rest))})
   assert asked == [f"/{folder}/{name}.gz" for name in (IMAGES, LABELS) for folder in ("old", "new")
                    ] + [[LABELS]]
@@ -169,6 +170,24 @@ def test_a_server_that_only_drips_is_left_after_a_while(tmp_path, monkeypatch, s
   monkeypatch.undo()
   monkeypatch.setenv("no_proxy", "*")
   locate(tmp_path, {"mirror": fetchers.mirror(address)})
+
+
+@pytest.mark.parametrize("answer, reason", [
+    (lambda request, body: reply(request, body[:len(body) // 2], len(body)), "end-of-stream"),
+    (endless, "more bytes than expected"),
+    (stall, "timed out"),
+    (redirect("file:///etc/passwd"), "is not allowed"),
+    (lambda request, body: reply(request, b"", code=404), "HTTP Error 404"),
+])
+def test_an_archive_of_a_server_that_fails_says_why_and_a_whole_one_is_taken(
+    tmp_path, monkeypatch, serve, answer, reason):
+  monkeypatch.setattr(fetchers, "_STALL_SECONDS", 0.3 if reason == "timed out" else 60)
+  body = gzip.compress(tar(*WANTED))
+  archive = lambda answer: {"archive": fetchers.archive(
+      serve(lambda request, _: answer(request, body)), "package/data/", 1 << 20, 60)}
+  with pytest.raises(InputError, match=f"archive: .*{reason}"):
+    locate(tmp_path, archive(answer))
+  locate(tmp_path, archive(reply))
 
 
 def test_a_full_disk_is_one_clear_error_and_what_is_in_the_cache_stays(tmp_path):
