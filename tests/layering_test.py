@@ -20,8 +20,8 @@ FLOORS = [
     {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
      "graph"},
     {"data.augmentation", "data.cifar", "data.corruption", "data.datasets", "data.distortion",
-     "data.folder", "data.idx", "data.picture", "data.pipeline", "data.reading", "data.sources",
-     "data.splits"},
+     "data.fetchers", "data.folder", "data.idx", "data.mnist", "data.picture", "data.pipeline",
+     "data.reading", "data.sources", "data.splits"},
     {"layers", "network", "optimizers", "checkpoint", "weights"},
     {"models.model", "models.autoencoder", "models.classifier", "models.penalties",
      "models.probe", "models.variational"},
@@ -46,12 +46,14 @@ SAME_FLOOR = {
     "data.distortion": {"data.augmentation", "data.corruption"},
     "randomness": {"ops"},
     "initializers": {"randomness"},
-    "data.sources": {"data.idx"},
-    "data.cifar": {"data.idx"},
+    "data.fetchers": {"data.idx"},
+    "data.sources": {"data.fetchers", "data.idx"},
+    "data.mnist": {"data.fetchers", "data.sources"},
+    "data.cifar": {"data.fetchers", "data.idx", "data.picture", "data.sources"},
     "data.folder": {"data.idx", "data.picture"},
     "data.reading": {"data.folder"},
     "data.pipeline": {"data.folder", "data.reading"},
-    "data.datasets": {"data.cifar", "data.folder", "data.idx", "data.sources", "data.splits"},
+    "data.datasets": {"data.cifar", "data.folder", "data.idx", "data.mnist", "data.splits"},
     "network": {"layers"},
     "models.autoencoder": {"models.model", "models.penalties"},
     "models.classifier": {"models.model"},
@@ -99,9 +101,10 @@ WITHOUT_TENSORFLOW = ["errors", "files", "images", "machine", "specs.basic", "sp
                       "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
                       "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
                       "specs.penalties", "specs.sections", "specs.systems", "specs.variational",
-                      "tasks.task", "data.idx", "data.sources", "data.cifar", "data.picture",
-                      "data.folder", "data.splits", "data.datasets", "experiment", "workdir",
-                      "publish", "reproduction", "results", "signals", "systems", "inspection"]
+                      "tasks.task", "data.idx", "data.fetchers", "data.sources", "data.mnist",
+                      "data.cifar", "data.picture", "data.folder", "data.splits", "data.datasets",
+                      "experiment", "workdir", "publish", "reproduction", "results", "signals",
+                      "systems", "inspection"]
 
 
 def module_of(path):

@@ -9,7 +9,7 @@ import struct
 import numpy as np
 import pytest
 
-from tfae.data import datasets, idx, sources
+from tfae.data import datasets, fetchers, idx, mnist, sources
 from tfae.errors import InputError
 
 
@@ -47,7 +47,7 @@ def test_what_was_verified_is_what_is_used_even_if_the_files_are_swapped_right_a
   if where != "fetched":
     put(folder, 7)
   monkeypatch.setenv("TFAE_CACHE", str(tmp_path))
-  monkeypatch.setattr(sources, "MNIST", files)
+  monkeypatch.setattr(mnist, "FILES", files)
 
   def mirror(_):
     def fetch(missing, deliver, scratch):
@@ -67,7 +67,7 @@ def test_what_was_verified_is_what_is_used_even_if_the_files_are_swapped_right_a
     put(folder, 8)  # valid as a file, but not what was verified
     return found
 
-  monkeypatch.setattr(sources, "mirror", mirror)
+  monkeypatch.setattr(fetchers, "mirror", mirror)
   monkeypatch.setattr(sources, "locate", locate_and_swap)
   assert_all(datasets.load("mnist", folder if where == "data_dir" else None), 7)
 

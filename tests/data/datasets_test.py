@@ -117,7 +117,6 @@ def test_without_train_labels_images_still_load_and_split(folder):
     ({"name": "digits", "train_range": (0, 1501)}, "the part train has 1500 images"),
     ({"name": "digits", "pool": True}, "data.pool=True: needs data.train_range"),
     ({"name": "images", "size": (8, 8)}, "data_dir=None: expected a folder of PNG or JPEG"),
-    ({"name": "cifar10"}, "data_dir=None"),
     ({"name": "idx"}, "data_dir=None"),
     ({"name": "idx", "data_dir": "/no/such/folder"}, "data_dir='/no/such/folder'"),
 ])

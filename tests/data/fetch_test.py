@@ -22,7 +22,7 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
 import tmpfs
-from tfae.data import sources
+from tfae.data import fetchers, sources
 from tfae.errors import InputError
 
 CONTENT = {"images-ubyte": bytes(range(256)) * 1200, "labels-ubyte": b"labels"}
@@ -130,8 +130,8 @@ def redirect(where):
 def test_a_source_that_fails_says_why_and_the_next_one_is_asked(
     tmp_path, monkeypatch, caplog, serve, answer, reason):
   # Short only where the answer is waited for in vain: a loaded machine pauses, too.
-  monkeypatch.setattr(sources, "_STALL_SECONDS", 0.3 if reason == "timed out" else 60)
-  mirror = sources.mirror(serve(answer))
+  monkeypatch.setattr(fetchers, "_STALL_SECONDS", 0.3 if reason == "timed out" else 60)
+  mirror = fetchers.mirror(serve(answer))
   with pytest.raises(InputError) as caught:
     locate(tmp_path, {"mirror": mirror})
   message = str(caught.value)
@@ -155,20 +155,39 @@ def test_a_source_that_is_redirected_or_cut_after_the_first_file_delivers_what_i
     else:
       reply(request, body)
 
-  locate(tmp_path, {"mirror": sources.mirror(serve(answer) + "old/"), "next": lambda files, *rest: (
+  mirror = fetchers.mirror(serve(answer) + "old/")
+  locate(tmp_path, {"mirror": mirror, "next": lambda files, *rest: (
       asked.append([file.name for file in files]), good(files, *rest))})
   assert asked == [f"/{folder}/{name}.gz" for name in (IMAGES, LABELS) for folder in ("old", "new")
                    ] + [[LABELS]]
 
 
 def test_a_server_that_only_drips_is_left_after_a_while(tmp_path, monkeypatch, serve):
-  monkeypatch.setattr(sources, "_MIRROR_SECONDS", 0)
+  monkeypatch.setattr(fetchers, "_MIRROR_SECONDS", 0)
   address = serve(reply)
   with pytest.raises(InputError, match="mirror: .*takes too long"):
-    locate(tmp_path, {"mirror": sources.mirror(address)})
+    locate(tmp_path, {"mirror": fetchers.mirror(address)})
   monkeypatch.undo()
   monkeypatch.setenv("no_proxy", "*")
-  locate(tmp_path, {"mirror": sources.mirror(address)})
+  locate(tmp_path, {"mirror": fetchers.mirror(address)})
+
+
+@pytest.mark.parametrize("answer, reason", [
+    (lambda request, body: reply(request, body[:len(body) // 2], len(body)), "end-of-stream"),
+    (endless, "more bytes than expected"),
+    (stall, "timed out"),
+    (redirect("file:///etc/passwd"), "is not allowed"),
+    (lambda request, body: reply(request, b"", code=404), "HTTP Error 404"),
+])
+def test_an_archive_of_a_server_that_fails_says_why_and_a_whole_one_is_taken(
+    tmp_path, monkeypatch, serve, answer, reason):
+  monkeypatch.setattr(fetchers, "_STALL_SECONDS", 0.3 if reason == "timed out" else 60)
+  body = gzip.compress(tar(*WANTED))
+  archive = lambda answer: {"archive": fetchers.archive(
+      serve(lambda request, _: answer(request, body)), "package/data/", 1 << 20, 60)}
+  with pytest.raises(InputError, match=f"archive: .*{reason}"):
+    locate(tmp_path, archive(answer))
+  locate(tmp_path, archive(reply))
 
 
 def test_a_full_disk_is_one_clear_error_and_what_is_in_the_cache_stays(tmp_path):
@@ -191,7 +210,7 @@ def test_a_full_disk_is_one_clear_error_and_what_is_in_the_cache_stays(tmp_path)
 
 def npm(archive):
   """A fetcher of an npm package whose `npm pack` leaves the bytes of `archive`."""
-  fetch = sources.npm_package("some-data", "1.0.0", "package/data/")
+  fetch = fetchers.npm_package("some-data", "1.0.0", "package/data/", 64 << 20, 60)
 
   def pack(command, cwd, **_):
     (cwd / "some-data-1.0.0.tgz").write_bytes(archive)
@@ -199,8 +218,8 @@ def npm(archive):
 
   def fetch_with_patches(*arguments):
     with pytest.MonkeyPatch.context() as patch:
-      patch.setattr(sources.subprocess, "run", pack)
-      patch.setattr(sources.shutil, "which", lambda _: "npm")
+      patch.setattr(fetchers.subprocess, "run", pack)
+      patch.setattr(fetchers.shutil, "which", lambda _: "npm")
       fetch(*arguments)
   return fetch_with_patches
 

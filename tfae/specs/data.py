@@ -19,8 +19,8 @@ class Data:
   Every data set but some folders of images comes as two parts, train and test. Whatever is not
   named below stays as it comes. What is chosen at random depends on the run's seed only.
 
-  name: 'digits' (embedded), 'mnist', or what lies in the folder --data_dir: 'idx' (IDX files),
-    'cifar10' (its binary batches), 'images' (PNG and JPEG files, see `tfae.data.folder`).
+  name: 'digits' (embedded), 'mnist' or 'cifar10' (fetched if need be), or what lies in the folder
+    --data_dir: 'idx' (IDX files), 'images' (PNG and JPEG files, see `tfae.data.folder`).
   validation: number of images carved at random from the training set; 0: none.
   stratify: whether each part of `fractions`, or the carved validation set, has the class shares
     of the whole.
