@@ -8,7 +8,8 @@ and the next 5,000 for validation, as there; the test images are those that S02 
 tutorial printed a validation loss of .2055 after epoch 1 and .1092 after epoch 40.
 
 Epsilon: 1e-8, as earlier versions of that framework had it; later ones have 1e-7, and the tutorial
-does not say which it ran on. RESULTS.md has both; 1e-8 is nearer to what was printed.
+does not say which it ran on. RESULTS.md has both; 1e-8 is nearer to what was printed
+of S01.
 """
 
 import tfae

@@ -2,7 +2,8 @@
 
     tfae-train --config=configs/s03_classifier_best.py --workdir=runs/s03_best
 
-4,642 parameters, 20 epochs. From S01's encoder: --init_from=runs/s01:encoder.
+4,642 parameters, 20 epochs. From S01's encoder: --init_from=runs/s01:encoder. Test
+accuracy 98.35 %, from S01's encoder 97.91 % (RESULTS.md, three seeds, under a minute each).
 """
 
 import tfae

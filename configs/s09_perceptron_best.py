@@ -1,6 +1,8 @@
 """S09's layers with dropout and a falling rate, for 30 epochs.
 
     tfae-train --config=configs/s09_perceptron_best.py --workdir=runs/s09_best
+
+Test error 1.45 % (RESULTS.md, three seeds, 73 seconds each on one core).
 """
 
 import tfae

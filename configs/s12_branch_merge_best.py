@@ -1,6 +1,8 @@
 """S12's layers with more dropout and a falling rate, for 20 epochs.
 
     tfae-train --config=configs/s12_branch_merge_best.py --workdir=runs/s12_best
+
+Test error .98 % (RESULTS.md, three seeds, two and a half minutes each on one core).
 """
 
 import tfae

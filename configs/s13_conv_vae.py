@@ -5,8 +5,9 @@
 494,772 + 156,737 parameters; Bernoulli likelihood and KL in nats, summed; RMSProp with the epsilon
 outside the root, batch 128, 35 epochs. All 70,000 images, stratified by class into 48,996 for
 training, 13,859 for validation (S14 trains on them) and 7,145 for the test, which the tutorial did
-not have. It printed a training loss of 957 after epoch 1, 145.0 after 2, 110.9 after 10, 105.1 after 20
-and 103.06 after 28; the loss of an epoch is in metrics.jsonl under "epoch".
+not have. It printed a training loss of 957 after epoch 1, 145.0 after 2, 110.9 after 10, 105.1
+after 20 and 103.06 after 28; the loss of an epoch is in metrics.jsonl under "epoch". With seed 0 it
+is 119.9 after 28 (RESULTS.md): most relu units of the dense layer die in the first steps.
 """
 
 import tfae
