@@ -1,0 +1,36 @@
+"""S13's layers with Adam, a warm-up and a cosine: no relu unit dies in the first steps.
+
+    tfae-train --config=configs/s13_conv_vae_best.py --workdir=runs/s13_best
+
+The same layers, likelihood, KL and split as configs/s13_conv_vae.py; convolutions in bfloat16.
+"""
+
+import tfae
+
+
+def get_config():
+  config = tfae.default_config()
+  config.data.name = "mnist"
+  config.data.fractions = (0.7, 0.198, 0.102)
+  config.data.stratify = True
+
+  def conv(filters, stride=1):
+    return tfae.Conv2D(filters, 3, stride=stride, activation="relu")
+
+  config.model.encoder = (conv(32), conv(64, 2), conv(64), conv(64), tfae.Flatten(),
+                          tfae.Dense(32, activation="relu"))
+  config.model.latent = 10
+  # Gives logits: the task applies the sigmoid.
+  config.model.decoder = (tfae.Dense(14 * 14 * 64, activation="relu"), tfae.Reshape((14, 14, 64)),
+                          tfae.Conv2DTranspose(32, 3, stride=2, activation="relu"),
+                          tfae.Conv2D(1, 3))
+  config.model.tied = False
+  config.task.name = "variational"
+  config.optimizer.name = "adam"
+  config.optimizer.learning_rate = 1e-3
+  config.optimizer.schedule = "cosine"
+  config.optimizer.warmup_steps = 500
+  config.batch_size = 128
+  config.epochs = 20
+  config.compute_dtype = "bfloat16"
+  return config
