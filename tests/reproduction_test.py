@@ -116,7 +116,7 @@ def test_each_seed_is_one_process_with_its_own_folder_and_complete_ones_are_not_
   assert end is None and len(started) == 2
   for seed, flags in enumerate(started):
     assert flags == (f"--config={configs_folder()}/quickstart.py "
-                     f"--workdir={root}/T1/quickstart/seed{seed} --config.epochs=4 "
+                     f"--workdir={root}/T1/faithful/seed{seed} --config.epochs=4 "
                      f"--config.seed={seed} --data_dir=there")
   assert states(found) == {f"T1/faithful, seed {seed}": "complete" for seed in (0, 1)}
   out = capfd.readouterr().out
@@ -133,7 +133,7 @@ def test_each_seed_is_one_process_with_its_own_folder_and_complete_ones_are_not_
 
 def test_a_failure_is_recorded_with_its_last_line_and_the_others_go_on(root):
   table = make(Run("faithful", "quickstart.py", (LOSS,), overrides={"epochs": 4}, seeds=4))
-  ways = {"quickstart0": "fail", "quickstart1": "killed", "quickstart2": "early"}
+  ways = {"faithful0": "fail", "faithful1": "killed", "faithful2": "early"}
   _, found, started = reproduce(root, table, ways=ways)
   assert len(started) == 4
   assert [s.text for s in found.values()] == [
@@ -152,9 +152,9 @@ def test_a_run_that_needs_another_gets_the_folder_of_the_same_seed_and_is_run_af
                    for seed in range(3)]
   job = Job(make(needing, FIRST)[0], needing, 2)
   assert job.overrides("R", reproduction.by_name(make(needing, FIRST))) == {
-      "epochs": 4, "seed": 2, "logging.tensorboard": "R/T1/quickstart/seed2"}
+      "epochs": 4, "seed": 2, "logging.tensorboard": "R/T1/faithful/seed2"}
   table = make(FIRST, SECOND)
-  _, found, _ = reproduce(root, table, only=["better"], ways={"quickstart1": "fail"}, seeds=2)
+  _, found, _ = reproduce(root, table, only=["better"], ways={"faithful1": "fail"}, seeds=2)
   assert states(found) == {"T1/faithful, seed 0": "complete", "T1/faithful, seed 1": "failed",
                            "T1/better/more, seed 0": "complete",
                            "T1/better/more, seed 1": "failed"}
@@ -193,7 +193,7 @@ def test_a_config_that_can_not_be_is_a_failure_and_the_others_run(root, broken, 
 def when_waiting(root, then):
   """Calls `then` once the trainer has begun and waits."""
   def watch():
-    path = root / "T1/quickstart/seed0/metrics.jsonl"
+    path = root / "T1/faithful/seed0/metrics.jsonl"
     while not path.exists() or path.read_text().count("\n") < 2:
       time.sleep(0.02)
     then()
@@ -206,7 +206,7 @@ def when_waiting(root, then):
 def test_ctrl_c_reaches_the_run_once_and_the_next_time_it_goes_on(root, capfd):
   table = make(FIRST)
   thread = when_waiting(root, lambda: os.kill(os.getpid(), signal.SIGINT))
-  end, found, started = reproduce(root, table, ways={"quickstart0": "wait"})
+  end, found, started = reproduce(root, table, ways={"faithful0": "wait"})
   thread.join(30)
   assert end == signal.SIGINT and len(started) == 1
   assert [s.text for s in found.values()] == ["at epoch 1 of 4", "not run"]
@@ -217,12 +217,12 @@ def test_ctrl_c_reaches_the_run_once_and_the_next_time_it_goes_on(root, capfd):
 
 def test_seconds_are_those_of_all_sessions_and_of_no_look_at_a_complete_run(root):
   table = make(Run("faithful", "quickstart.py", (LOSS,), overrides={"epochs": 4}, seeds=1))
-  record = root / "T1/quickstart/seed0/reproduce.json"
+  record = root / "T1/faithful/seed0/reproduce.json"
 
   def seconds():
     return json.loads(record.read_text())["seconds"]
 
-  reproduce(root, table, ways={"quickstart0": "fail"})
+  reproduce(root, table, ways={"faithful0": "fail"})
   first = seconds()
   assert 0.05 < first < 60
   reproduce(root, table)
@@ -230,13 +230,13 @@ def test_seconds_are_those_of_all_sessions_and_of_no_look_at_a_complete_run(root
   # Trained by hand until the end, then looked at: tfae-train has nothing to do.
   values = json.loads(record.read_text())
   record.write_text(json.dumps({**values, "complete": None, "seconds": 5.0}))
-  _, found, started = reproduce(root, table, ways={"quickstart0": "already"})
+  _, found, started = reproduce(root, table, ways={"faithful0": "already"})
   assert len(started) == 1 and found["T1/faithful, seed 0"].state == "complete"
   assert found["T1/faithful, seed 0"].seconds == 5.0
   # Killed together with tfae-reproduce: the session lasted until its last line.
   last = max(line["timing"]["time"] for line in workdirs.read_metrics(record.parent))
   record.write_text(json.dumps({**values, "complete": None, "seconds": 5.0, "began": last - 20}))
-  reproduce(root, table, ways={"quickstart0": "already"})
+  reproduce(root, table, ways={"faithful0": "already"})
   assert seconds() == pytest.approx(25.0)
 
 

@@ -1,6 +1,6 @@
 """Running the systems: one process a run and seed, resumable, and what its folder says of it.
 
-A run's folder is ROOT/<id>/<config>/seed<k>, made by tfae-train. Beside its files there lies
+A run's folder is ROOT/<id>/<label>[-<variant>]/seed<k>, made by tfae-train. Beside its files there lies
 reproduce.json: how long the run took and how it ended. Figures never come from there.
 """
 

@@ -72,9 +72,8 @@ class Run:
 
   @property
   def folder(self):
-    """Name of the folder of its seeds; unique in its system."""
-    stem = pathlib.Path(self.config.partition(":")[0]).stem
-    return f"{stem}-{self.variant}" if self.variant else stem
+    """Name of the folder of its seeds: 'faithful-1000-labels'; unique in its system."""
+    return self.name.replace("/", "-")
 
 
 @dataclasses.dataclass(frozen=True)
