@@ -18,7 +18,7 @@ def get_config():
     return tfae.Conv2D(filters, 3, stride=stride, activation="relu")
 
   config.model.encoder = (conv(32), conv(64, 2), conv(64), conv(64), tfae.Flatten(),
-                          tfae.Dense(32, activation="relu"))
+                          tfae.Dense(32, activation="elu"))
   config.model.latent = 10
   # Gives logits: the task applies the sigmoid.
   config.model.decoder = (tfae.Dense(14 * 14 * 64, activation="relu"), tfae.Reshape((14, 14, 64)),
@@ -27,10 +27,10 @@ def get_config():
   config.model.tied = False
   config.task.name = "variational"
   config.optimizer.name = "adam"
-  config.optimizer.learning_rate = 1e-3
+  config.optimizer.learning_rate = 1.5e-3
   config.optimizer.schedule = "cosine"
-  config.optimizer.warmup_steps = 500
+  config.optimizer.warmup_steps = 200
   config.batch_size = 128
-  config.epochs = 20
+  config.epochs = 15
   config.compute_dtype = "bfloat16"
   return config

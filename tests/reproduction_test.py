@@ -1,5 +1,6 @@
 """tfae.reproduction: which runs, in which order, resumed, recorded; with a small trainer."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -67,7 +68,30 @@ for epoch in range(2, config.epochs + 1):
 line("test", config.epochs, 0.1 + seed)
 """
 
+# Adds the line of tfae-evaluate; its `ways` are those of the seed, after "evaluate ".
+EVALUATOR = """
+import json, pathlib, signal, sys, time
+from tfae import workdir
+flags = dict(flag[2:].split("=", 1) for flag in sys.argv[1:])
+folder = pathlib.Path(flags["workdir"])
+root = folder.parents[2]
+with open(root / "started", "a") as file:
+  file.write("evaluate " + " ".join(sys.argv[1:]) + "\\n")
+ways = json.loads((root / "ways").read_text())
+way = ways.get("evaluate " + folder.parent.name + folder.name[-1:])
+if way == "wait":
+  signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+  (folder / "waits").touch()
+  time.sleep(60)
+if way == "fail":
+  sys.exit("error: no memory")
+workdir.add_line(folder, "log_likelihood", 120, 4, {
+    "log_likelihood": -90.5, "samples": int(flags["log_likelihood"]),
+    "images": int(flags.get("images", 3)), "split": "test"}, 0.5)
+"""
+
 LOSS = Figure("test loss", "test", "loss", "9.9", 1.0)
+LOG_LIKELIHOOD = Figure("-log p(x)", "log_likelihood", "log_likelihood", scale=-1)
 
 
 def make(*runs_):
@@ -77,6 +101,8 @@ def make(*runs_):
 FIRST = Run("faithful", "quickstart.py", (LOSS,), overrides={"epochs": 4}, seeds=2)
 SECOND = Run("better", "quickstart.py", (LOSS,), variant="more", overrides={"epochs": 5},
              needs="T1/faithful")
+LIKELIHOOD = Run("faithful", "quickstart.py", (LOSS, LOG_LIKELIHOOD), overrides={"epochs": 4},
+                 seeds=1, likelihood=70)
 MADE_ON = {"commit": "abc", "versions": "python 0", "machine": "one core"}
 
 
@@ -85,6 +111,7 @@ def fixture_root(tmp_path):
   path = tmp_path / "runs"
   path.mkdir()
   (path / "trainer.py").write_text(TRAINER)
+  (path / "evaluator.py").write_text(EVALUATOR)
   (path / "ways").write_text("{}")
   return path
 
@@ -100,6 +127,7 @@ def reproduce(root, table, only=(), ways=None, seeds=None, **options):
   (root / "started").write_text("")
   jobs = reproduction.plan(reproduction.select(table, only), seeds)
   end = Reproduction(table, root, program=(sys.executable, str(root / "trainer.py")),
+                     evaluator=(sys.executable, str(root / "evaluator.py")),
                      made_on=lambda: MADE_ON, **options)(jobs)
   started = (root / "started").read_text().splitlines()
   return end, {job.name: standing(job, root, table) for job in jobs}, started
@@ -190,11 +218,10 @@ def test_a_config_that_can_not_be_is_a_failure_and_the_others_run(root, broken, 
   assert failed.startswith("failed: T1/faithful: config qui") and text in failed
 
 
-def when_waiting(root, then):
-  """Calls `then` once the trainer has begun and waits."""
+def when(holds, then):
+  """Calls `then()` once `holds()`."""
   def watch():
-    path = root / "T1/faithful/seed0/metrics.jsonl"
-    while not path.exists() or path.read_text().count("\n") < 2:
+    while not holds():
       time.sleep(0.02)
     then()
   # A daemon: a trainer that never begins is a failure of the test, not a wait for ever.
@@ -205,7 +232,9 @@ def when_waiting(root, then):
 
 def test_ctrl_c_reaches_the_run_once_and_the_next_time_it_goes_on(root, capfd):
   table = make(FIRST)
-  thread = when_waiting(root, lambda: os.kill(os.getpid(), signal.SIGINT))
+  log = root / "T1/faithful/seed0/metrics.jsonl"
+  thread = when(lambda: log.exists() and log.read_text().count("\n") == 2,
+                lambda: os.kill(os.getpid(), signal.SIGINT))
   end, found, started = reproduce(root, table, ways={"faithful0": "wait"})
   thread.join(30)
   assert end == signal.SIGINT and len(started) == 1
@@ -238,6 +267,56 @@ def test_seconds_are_those_of_all_sessions_and_of_no_look_at_a_complete_run(root
   record.write_text(json.dumps({**values, "complete": None, "seconds": 5.0, "began": last - 20}))
   reproduce(root, table, ways={"faithful0": "already"})
   assert seconds() == pytest.approx(25.0)
+
+
+def test_a_likelihood_is_estimated_in_a_process_of_its_own_after_the_training(root, capfd):
+  table = make(LIKELIHOOD)
+  _, found, started = reproduce(root, table, data_dir="there")
+  folder = root / "T1/faithful/seed0"
+  assert started[1:] == [f"evaluate --workdir={folder} --log_likelihood=70 --data_dir=there"]
+  (complete,) = found.values()
+  assert complete.state == "complete"
+  assert reproduction.read_figure(LOG_LIKELIHOOD, complete.lines) == 90.5
+  assert "tfae-evaluate --workdir=" in capfd.readouterr().out
+  seconds = complete.seconds
+  assert reproduce(root, table)[2] == []
+  # More samples, or fewer images: trained it is, and only the estimate is made again.
+  for more in ({"likelihood": 80}, {"likelihood_images": 2}):
+    other = make(dataclasses.replace(LIKELIHOOD, **more))
+    job = Job(other[0], other[0].runs[0], 0)
+    missing = standing(job, root, other)
+    assert (missing.state, missing.text) == ("trained", "is trained; its log p(x) is missing")
+    assert [line["kind"] for line in missing.lines].count("log_likelihood") == 0
+    _, found, started = reproduce(root, other)
+    assert len(started) == 1 and started[0].startswith("evaluate ")
+    assert states(found) == {job.name: "complete"}
+  assert started[0].endswith("--log_likelihood=70 --images=2")
+  assert found[job.name].seconds > seconds + 0.05
+  # What was there before is a figure of the first table still, and of no table without one.
+  assert standing(Job(table[0], LIKELIHOOD, 0), root, table).state == "complete"
+  assert len(standing(Job(table[0], LIKELIHOOD, 0), root, table).lines) == len(complete.lines)
+
+
+def test_a_failed_or_stopped_estimate_is_made_again_without_the_training(root, capfd):
+  table = make(LIKELIHOOD)
+  _, found, started = reproduce(root, table, ways={"evaluate faithful0": "fail"})
+  assert len(started) == 2
+  assert [s.text for s in found.values()] == ["failed: no memory"]
+  # Called by hand, for something else: neither complete, nor a figure.
+  fitting = {"samples": 70, "images": 3, "split": "test", "step": 120}
+  for other in ({"samples": 71}, {"images": 2}, {"split": "validation"}, {"step": 90}):
+    values = {**fitting, **other, "log_likelihood": -7.0}
+    workdirs.add_line(root / "T1/faithful/seed0", "log_likelihood", values.pop("step"), 4,
+                      values, 0.5)
+  waits = root / "T1/faithful/seed0/waits"
+  thread = when(waits.exists, lambda: os.kill(os.getpid(), signal.SIGINT))
+  end, found, started = reproduce(root, table, ways={"evaluate faithful0": "wait"})
+  thread.join(30)
+  assert end == signal.SIGINT and len(started) == 1 and started[0].startswith("evaluate ")
+  assert [s.text for s in found.values()] == ["is trained; its log p(x) is missing"]
+  assert "stopped; it goes on next time" in capfd.readouterr().out
+  _, found, started = reproduce(root, table)
+  assert len(started) == 1 and set(states(found).values()) == {"complete"}
 
 
 def test_two_at_once_in_one_folder_are_refused(root):

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import sys
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
 import tfae
-from tfae import build
+from tfae import build, files
 from tfae import experiment as ex
 from tfae import training, workdir as workdirs
 from tfae.errors import InputError
@@ -195,3 +196,46 @@ def test_a_run_of_any_device_is_loaded_on_another(run):
   assert best in (6, 12)
   with pytest.raises(InputError, match="holds no run"):
     build.load_model(run / "nowhere")
+
+
+def test_an_added_line_stands_after_the_others_whole_and_a_resumed_run_keeps_it(run, tmp_path):
+  folder = tmp_path / "run"
+  shutil.copytree(run, folder)
+  before = runs.lines(folder)
+  with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+    file.write('{"kind": "train", "st')  # torn by a kill
+  workdirs.add_line(folder, "log_likelihood", 12, 2, {"log_likelihood": -1 / 3, "samples": 7}, 2.5)
+  added = workdirs.read_metrics(folder)[-1]
+  timing = added.pop("timing")
+  assert added == {"kind": "log_likelihood", "step": 12, "epoch": 2, "log_likelihood": -1 / 3,
+                   "samples": 7}
+  assert sorted(timing) == ["seconds", "time"] and timing["seconds"] == 2.5
+  assert len(workdirs.read_metrics(folder)) == len(before) + 1
+  # Complete, then longer: the same bits as ever, and that line beside them.
+  for epochs in (2, 3):
+    training.train(runs.experiment(epochs=epochs), folder, data=DATA)
+    training.train(runs.experiment(epochs=epochs), run_of := tmp_path / "whole", data=DATA)
+    lines = runs.lines(folder)
+    assert lines.count(added) == 1
+    lines.remove(added)
+    assert lines == runs.lines(run_of)
+  for name, value in runs.tensors(run_of).items():
+    assert value.tobytes() == runs.tensors(folder)[name].tobytes(), name
+
+
+def test_no_line_is_added_to_a_run_in_training_and_none_is_added_by_halves(
+    run, tmp_path, monkeypatch):
+  shutil.copy(run / "metrics.jsonl", tmp_path)
+  content = (tmp_path / "metrics.jsonl").read_bytes()
+  add = lambda: workdirs.add_line(tmp_path, "log_likelihood", 12, 2, {}, 0.5)
+  with workdirs.locked(tmp_path), pytest.raises(InputError, match="another process is training"):
+    add()
+
+  def killed(point):
+    if point == "before metrics.jsonl":
+      raise runs.Killed
+
+  monkeypatch.setattr(files, "reached", killed)
+  with pytest.raises(runs.Killed):
+    add()
+  assert (tmp_path / "metrics.jsonl").read_bytes() == content

@@ -21,8 +21,9 @@ _LOG = logging.getLogger(__name__)
 class MetricsLog:
   """Lines of metrics.jsonl, and the same numbers as TensorBoard scalars.
 
-  A line is one JSON object: `kind` ('train', 'epoch', 'validation' or 'test'), `step`, `epoch` and
-  the metrics; what depends on the clock stands under `timing`, so that two runs can be compared.
+  A line is one JSON object: `kind` ('train', 'epoch', 'validation' or 'test'; 'log_likelihood' is
+  tfae-evaluate's, see `tfae.workdir.add_line`), `step`, `epoch` and the metrics; what depends on
+  the clock stands under `timing`, so that two runs can be compared.
   """
 
   def __init__(self, workdir, *, step, epochs, tensorboard):

@@ -1,7 +1,7 @@
 """Running the systems: one process a run and seed, resumable, and what its folder says of it.
 
-A run's folder is ROOT/<id>/<label>[-<variant>]/seed<k>, made by tfae-train. Beside its files there lies
-reproduce.json: how long the run took and how it ended. Figures never come from there.
+A run's folder is ROOT/<id>/<label>[-<variant>]/seed<k>, made by tfae-train. Beside its files there
+lies reproduce.json: how long the run took and how it ended. Figures never come from there.
 """
 
 import dataclasses
@@ -21,7 +21,9 @@ from tfae.signals import Signals
 from tfae.specs.systems import LABELS, configs_folder
 
 PROGRAM = (sys.executable, "-m", "tfae.bin.train")
+EVALUATOR = (sys.executable, "-m", "tfae.bin.evaluate")
 RECORD = "reproduce.json"
+_LIKELIHOOD = "log_likelihood"  # the kind of tfae-evaluate's lines
 _LONGEST_REASON = 300  # characters of a failure in a table
 
 
@@ -73,10 +75,13 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-  """How far a run is: `state` in 'complete', 'failed', 'unfinished', 'not run'; `text` in words.
+  """How far a run is, in a word and in words.
 
-  lines: of its metrics.jsonl; seconds: wall time of its processes so far, None if not known;
-  made_on: as `tfae.machine.made_on` at its last session, {} if not known.
+  state: 'complete', 'trained' (what tfae-evaluate adds is missing), 'failed', 'unfinished' or
+    'not run'.
+  lines: of its metrics.jsonl, without likelihoods that its run does not ask for.
+  seconds: wall time of its processes so far, None if not known.
+  made_on: as `tfae.machine.made_on` at its last training, {} if not known.
   """
   state: str
   text: str
@@ -143,7 +148,7 @@ def standing(job, root, systems):
   """Returns the Standing of a job, from its folder alone."""
   folder = job.folder(root)
   record = _read_record(folder)
-  lines = tuple(workdirs.read_metrics(folder))
+  lines = _lines(job.run, folder)
   kept = {"lines": lines, "seconds": record.get("seconds"), "made_on": record.get("made_on", {})}
   try:
     experiment = job.experiment(root, by_name(systems))
@@ -153,21 +158,44 @@ def standing(job, root, systems):
     return Standing("not run", "not run")
   if record.get("failed"):
     return Standing("failed", f"failed: {record['failed']}", **kept)
+  return Standing(*_progress(job, experiment, folder, record, lines), **kept)
+
+
+def _progress(job, experiment, folder, record, lines):
+  """Returns (state, text) of a Standing, whether the last session failed or not."""
   try:
     found, values = workdirs.read_config(folder)
     if found is None or experiments.differences(values["experiment"],
                                                 experiments.to_json(experiment)):
-      return Standing("unfinished", "what is there is of another config", **kept)
+      return "unfinished", "what is there is of another config"
   except InputError as error:
     # A run that was killed before its first save has no config.json yet.
-    return Standing("unfinished", _reason(str(error)) if lines else "just begun", **kept)
-  if record.get("complete") == [experiment.epochs, experiment.steps] and \
-      any(line["kind"] == "test" for line in lines):
-    return Standing("complete", "complete", **kept)
+    return "unfinished", _reason(str(error)) if lines else "just begun"
+  kinds = {line["kind"] for line in lines}
+  if "test" in kinds and record.get("complete") == [experiment.epochs, experiment.steps]:
+    if job.run.likelihood and _LIKELIHOOD not in kinds:
+      return "trained", "is trained; its log p(x) is missing"
+    return "complete", "complete"
   epoch = max((line["epoch"] for line in lines if line["kind"] == "epoch"), default=0)
   where = (f"at step {lines[-1]['step'] if lines else 0} of {experiment.steps}" if experiment.steps
            else f"at epoch {epoch} of {experiment.epochs}")
-  return Standing("unfinished", where, **kept)
+  return "unfinished", where
+
+
+def _lines(run, folder):
+  """Returns the lines of metrics.jsonl; of those of tfae-evaluate only what `run` asks for."""
+  lines = workdirs.read_metrics(folder)
+  if any(line["kind"] == _LIKELIHOOD for line in lines):
+    # Somebody may have called tfae-evaluate with other flags, or before the training had ended.
+    ends = [line["step"] for line in lines if line["kind"] == "test"]
+    try:
+      images = run.likelihood_images or workdirs.read_config(folder)[1]["data"]["test"]
+    except InputError:
+      images = 0
+    asked = (run.likelihood, images, "test", ends[-1] if ends else -1)
+    lines = [line for line in lines if line["kind"] != _LIKELIHOOD or asked == tuple(
+        line.get(name) for name in ("samples", "images", "split", "step"))]
+  return tuple(lines)
 
 
 def read_figure(figure, lines):
@@ -192,17 +220,19 @@ def read_figure(figure, lines):
 class Reproduction:
   """Runs jobs one after the other; what is complete is left alone, what fails is recorded."""
 
-  def __init__(self, systems, root, *, data_dir=None, program=PROGRAM, made_on=None):
+  def __init__(self, systems, root, *, data_dir=None, program=PROGRAM, evaluator=EVALUATOR,
+               made_on=None):
     """Prepares.
 
     Args:
       systems: the table.
       root: folder of all runs.
-      data_dir: passed on to tfae-train, or None.
-      program: what is started with the flags of tfae-train.
+      data_dir: passed on to tfae-train and tfae-evaluate, or None.
+      program, evaluator: what is started with the flags of tfae-train and of tfae-evaluate.
       made_on: function that returns `Standing.made_on`; asked once, if anything is run at all.
     """
-    self._systems, self._root, self._program = systems, root, program
+    self._systems, self._root = systems, root
+    self._program, self._evaluator = program, evaluator
     self._runs = by_name(systems)
     self._data = [f"--data_dir={data_dir}"] if data_dir else []
     self._ask_made_on = made_on or (lambda: machine.made_on(configs_folder().parent))
@@ -251,41 +281,65 @@ class Reproduction:
       if self._standing(needed).state != "complete":
         self._end(folder, record, title, failed=f"needs {needed.name}, which is not complete")
         return
-    flags = [f"--config={configs_folder() / job.run.config}", f"--workdir={folder}",
-             *(f"--config.{name}={value}"
-               for name, value in job.overrides(self._root, self._runs).items())]
-    print(f"{title}: tfae-train {' '.join(flags)}", flush=True)
-    self._made_on = self._made_on or self._ask_made_on()
-    since = time.time()
-    record.update(began=since, made_on=self._made_on, failed=None, complete=None)
-    _write_record(folder, record)
-    began = time.monotonic()
-    code, last = self._train([*self._program, *flags, *self._data], signals)
-    record["began"] = None
-    if _trained(workdirs.read_metrics(folder), since):  # not: "was complete already"
-      record["seconds"] = record.get("seconds", 0.0) + time.monotonic() - began
-    if code == 0:
-      self._end(folder, record, title, complete=[experiment.epochs, experiment.steps])
+    code, last = 0, ""
+    if _progress(job, experiment, folder, record, _lines(job.run, folder))[0] != "trained":
+      record["complete"] = None
+      code, last = self._train(job, folder, record, title, signals)
+      if code == 0:
+        record["complete"] = [experiment.epochs, experiment.steps]
+    if code == 0 and job.run.likelihood and signals.received is None:
+      code, last = self._evaluate(job, folder, record, title, signals)
+    state, text = _progress(job, experiment, folder, record, _lines(job.run, folder))
+    if code == 0 and state == "complete":
+      self._end(folder, record, title, "complete")
     elif signals.received is not None:
-      self._end(folder, record, title)
+      self._end(folder, record, title, "stopped; it goes on next time")
     else:
       if code < 0:
         last = f"killed by signal {-code}, after {last!r}"
-      self._end(folder, record, title, failed=_reason(last or f"exit code {code}"))
+      self._end(folder, record, title, failed=_reason(
+          text if code == 0 else last or f"exit code {code}"))
 
-  def _end(self, folder, record, title, complete=None, failed=None):
-    _write_record(folder, {**record, "complete": complete, "failed": failed})
+  def _train(self, job, folder, record, title, signals):
+    """Returns (exit code, last line) of tfae-train on a job; counts its seconds."""
+    flags = [f"--config={configs_folder() / job.run.config}", f"--workdir={folder}",
+             *(f"--config.{name}={value}"
+               for name, value in job.overrides(self._root, self._runs).items())]
+    self._made_on = self._made_on or self._ask_made_on()
+    since, began = time.time(), time.monotonic()
+    record.update(began=since, made_on=self._made_on, failed=None)
+    _write_record(folder, record)
+    end = self._pass_on("tfae-train", self._program, flags, title, signals)
+    record["began"] = None
+    if _trained(workdirs.read_metrics(folder), since):  # not: "was complete already"
+      _count(record, began)
+    return end
+
+  def _evaluate(self, job, folder, record, title, signals):
+    """Returns (exit code, last line) of tfae-evaluate on a trained job; counts its seconds."""
+    flags = [f"--workdir={folder}", f"--log_likelihood={job.run.likelihood}"]
+    if job.run.likelihood_images:
+      flags.append(f"--images={job.run.likelihood_images}")
+    record["failed"] = None
+    _write_record(folder, record)  # that it is trained, should this be killed
+    began = time.monotonic()
+    end = self._pass_on("tfae-evaluate", self._evaluator, flags, title, signals)
+    _count(record, began)
+    return end
+
+  def _end(self, folder, record, title, how=None, failed=None):
+    _write_record(folder, {**record, "failed": failed})
     seconds = record.get("seconds")
-    how = ("complete" if complete else
-           f"failed: {failed}" if failed else "stopped; it goes on next time")
-    print(f"{title}: {how}" + (f" ({seconds:,.0f} s)" if seconds else ""), flush=True)
+    print(f"{title}: {how or f'failed: {failed}'}" + (f" ({seconds:,.0f} s)" if seconds else ""),
+          flush=True)
 
-  def _train(self, command, signals):
+  def _pass_on(self, name, program, flags, title, signals):
     """Returns (exit code, last line) of a process whose lines are passed on."""
+    print(f"{title}: {name} {' '.join(flags)}", flush=True)
     last = ""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="replace",
-                          start_new_session=True) as self._child:
+    with subprocess.Popen([*program, *flags, *self._data], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", start_new_session=True) as self._child:
       try:
         if signals.received is not None:  # it came while the process was being started
           self._forward(signals.received)
@@ -299,9 +353,13 @@ class Reproduction:
     return code, last
 
 
+def _count(record, began):
+  record["seconds"] = record.get("seconds", 0.0) + time.monotonic() - began
+
+
 def _trained(lines, since):
-  return any(line["kind"] != "test" and line.get("timing", {}).get("time", 0) >= since
-             for line in lines)
+  return any(line["kind"] not in ("test", _LIKELIHOOD)
+             and line.get("timing", {}).get("time", 0) >= since for line in lines)
 
 
 def _reason(text):

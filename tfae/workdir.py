@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import pathlib
+import time
 
 import numpy as np
 
@@ -198,6 +199,30 @@ def _checksum(values):
   return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
+def add_line(workdir, kind, step, epoch, values, seconds):
+  """Adds a line to the metrics.jsonl of a run that is not in training; whole, or not at all.
+
+  A resumed run keeps it as those of its own, but for kind 'test', if it has taken that many steps.
+
+  Args:
+    workdir: the run's folder.
+    kind, step, epoch: str, int, int, as `tfae.metrics.MetricsLog` has them.
+    values: {name: number or text}.
+    seconds: how long it took to find them.
+
+  Raises:
+    InputError: the run is in training, or the file can't be read or written.
+  """
+  line = {"kind": kind, "step": step, "epoch": epoch, **values,
+          "timing": {"time": time.time(), "seconds": seconds}}
+  # A training that began meanwhile would write a file of its own over this one.
+  with locked(workdir) as path:
+    content = _metrics_content(path)
+    if content and not content.endswith(b"\n"):
+      content += b"\n"  # a kill tore the last line: it is not to be glued to this one
+    files.write(path / "metrics.jsonl", content + json.dumps(line).encode() + b"\n")
+
+
 def read_metrics(workdir):
   """Returns the whole lines of a run's metrics.jsonl as dicts; [] if there is no file.
 
@@ -205,14 +230,8 @@ def read_metrics(workdir):
     InputError: it can't be read.
   """
   path = pathlib.Path(workdir) / "metrics.jsonl"
-  lines = []
-  try:
-    content = path.read_bytes() if path.exists() else b""
-  except OSError as error:
-    raise InputError(f"{path}: can't be read ({error.strerror}). Move it away: the run goes on "
-                     "without the lines that it held.") from None
-  torn = []
-  for number, text in enumerate(content.split(b"\n")):
+  lines, torn = [], []
+  for number, text in enumerate(_metrics_content(workdir).split(b"\n")):
     try:
       line = json.loads(text)
       lines.append({**line, "step": int(line["step"]), "kind": str(line["kind"])})
@@ -225,3 +244,12 @@ def read_metrics(workdir):
                  f" and {len(torn) - _LISTED} more are" if len(torn) > _LISTED else
                  " are" if len(torn) > 1 else " is")
   return lines
+
+
+def _metrics_content(workdir):
+  path = pathlib.Path(workdir) / "metrics.jsonl"
+  try:
+    return path.read_bytes() if path.exists() else b""
+  except OSError as error:
+    raise InputError(f"{path}: can't be read ({error.strerror}). Move it away: the run goes on "
+                     "without the lines that it held.") from None

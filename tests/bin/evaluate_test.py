@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import sys
 
 import numpy as np
@@ -13,6 +14,7 @@ import tfae
 from tfae import build, likelihood
 from tfae import experiment as ex
 from tfae import training
+from tfae import workdir as workdirs
 
 CASES = {
     "good": ["--workdir={tmp}/good", "--pca"],
@@ -32,6 +34,9 @@ CASES = {
     "no likelihood": ["--workdir={tmp}/good", "--log_likelihood=40"],
     "pca of noise": ["--workdir={tmp}/noise", "--pca"],
     "pca of a classifier": ["--workdir={tmp}/classifier", "--pca"],
+    "no samples": ["--workdir={tmp}/vae", "--log_likelihood=0"],
+    "less than none": ["--workdir={tmp}/vae", "--log_likelihood=-3"],
+    "in training": ["--workdir={tmp}/held", "--log_likelihood=2", "--images=3"],
     "images alone": ["--workdir={tmp}/vae", "--images=120"],
 }
 
@@ -57,6 +62,7 @@ def outcomes(tmp_path_factory):
       task=tfae.Classify(), steps=1, jit_compile="off", logging=runs.QUIET), tmp / "classifier")
   training.train(experiment(0, epochs=40, corruption=tfae.Corruption("masking", 0.9)),
                  tmp / "noise")
+  shutil.copytree(tmp / "vae", tmp / "held")
   for name in ("changed", "damaged"):
     (tmp / name).mkdir()
     for path in (tmp / "bad").glob("checkpoints/*"):
@@ -69,8 +75,9 @@ def outcomes(tmp_path_factory):
   (tmp / "changed/config.json").write_text(json.dumps(config))
   (tmp / "damaged/config.json").write_text("{")
   cases = [["evaluate", *(flag.format(tmp=tmp) for flag in flags)] for flags in CASES.values()]
-  ends = runs.many(cases, tmp_path_factory.mktemp("said"),
-                   ["tensorflow", "sklearn.decomposition", "tfae.evaluation", "tfae.workdir"])
+  with workdirs.locked(tmp / "held"):
+    ends = runs.many(cases, tmp_path_factory.mktemp("said"),
+                     ["tensorflow", "sklearn.decomposition", "tfae.evaluation", "tfae.workdir"])
   return tmp, dict(zip(CASES, ends))
 
 
@@ -141,7 +148,32 @@ def test_the_likelihood_of_the_first_images_is_that_of_the_library(outcomes):
   assert "log likelihood of 100 of 120 images" in err
 
 
+def test_the_likelihood_is_a_line_of_the_log(outcomes):
+  tmp, ends = outcomes
+  result = last_json(ends["likelihood"][1])
+  (line,) = [line for line in workdirs.read_metrics(tmp / "vae")
+             if line["kind"] == "log_likelihood"]
+  timing = line.pop("timing")
+  assert sorted(timing) == ["seconds", "time"] and 0 < timing["seconds"] < 300
+  assert line == {
+      "kind": "log_likelihood", "step": 1, "epoch": 1, "split": "test", "samples": 40,
+      "images": 120, "log_likelihood": result["log_likelihood"],
+      "standard_error": result["log_likelihood_standard_error"]}
+  assert [other["kind"] for other in runs.lines(tmp / "vae")][:-1] == [
+      other["kind"] for other in runs.lines(tmp / "held")]
+
+
+def test_a_likelihood_of_a_run_in_training_is_printed_and_said_to_be_in_no_log(outcomes):
+  code, out, err = outcomes[1]["in training"]
+  assert code == 2 and last_json(out)["log_likelihood_samples"] == 2
+  last = err.splitlines()[-1]
+  assert last.startswith("error: the log likelihood above could not be added to metrics.jsonl: ")
+  assert "another process is training there" in last
+
+
 @pytest.mark.parametrize("name, text", [
+    ("no samples", "--log_likelihood=0: expected at least 1 sample an image, such as"),
+    ("less than none", "--log_likelihood=-3: expected at least 1 sample"),
     ("no likelihood", "task.name='reconstruct', which gives images no likelihood"),
     ("pca of a classifier", "task.name='classify', which gives no images back"),
     ("images alone", "--images=120: has no effect without --log_likelihood"),

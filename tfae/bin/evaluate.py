@@ -2,14 +2,18 @@
 
     tfae-evaluate --workdir=runs/quickstart [--split=test] [--checkpoint=latest] [--pca]
     tfae-evaluate --workdir=runs/vae --log_likelihood=5000 [--images=1000]
+
+The estimate of --log_likelihood is added to the run's metrics.jsonl, as a line of that kind.
 """
 
 import json
 import math
 import sys
+import time
 
 from absl import flags
 
+from tfae import workdir as workdirs
 from tfae.bin import cli
 from tfae.errors import InputError
 from tfae.experiment import load_data
@@ -22,8 +26,8 @@ flags.DEFINE_string("data_dir", None, "Where to look for the data first.")
 flags.DEFINE_string("device", "auto", "Where to compute.")
 flags.DEFINE_bool("pca", False, "Compare with PCA of the same code size; exit code 1 if the model "
                   "is worse.")
-flags.DEFINE_integer("log_likelihood", 0, "Of a variational model: estimate log p(x) by importance "
-                     "sampling with this many samples an image; 0: not at all.", lower_bound=0)
+flags.DEFINE_integer("log_likelihood", None, "Of a variational model: estimate log p(x) by "
+                     "importance sampling with this many samples an image. Not set: not at all.")
 flags.DEFINE_integer("images", 0, "For --log_likelihood: only the first so many images of the "
                      "split; 0: all.", lower_bound=0)
 
@@ -33,6 +37,13 @@ _LOOKED_AT = 100  # images, for whether they are black and white
 def main():
   args = flags.FLAGS
   workdir = cli.required("workdir")
+  samples = args.log_likelihood
+  if samples is not None and samples < 1:
+    raise InputError(f"--log_likelihood={samples}: expected at least 1 sample an image, such as "
+                     "--log_likelihood=5000. Leave it out for no estimate.")
+  if args.images and not samples:
+    raise InputError(f"--images={args.images}: has no effect without --log_likelihood, such as "
+                     "--log_likelihood=5000. Leave it out.")
   experiment, config = cli.run_of(workdir)
   data = load_data(experiment, args.data_dir)
   if data.sha256 != config["data"]["sha256"]:
@@ -42,14 +53,11 @@ def main():
   split = getattr(data, args.split)
   if split is None:
     raise InputError("--split=validation: the run has no validation set. Use train or test.")
-  if args.images and not args.log_likelihood:
-    raise InputError(f"--images={args.images}: has no effect without --log_likelihood, such as "
-                     "--log_likelihood=5000. Leave it out.")
   if args.pca and not experiment.task.RECONSTRUCTS:
     raise InputError(f"--pca: the run in {workdir} has task.name={experiment.task.name()!r}, which "
                      "gives no images back to be compared.")
-  if args.log_likelihood and not isinstance(experiment.task, Variational):
-    raise InputError(f"--log_likelihood={args.log_likelihood}: the run in {workdir} has task.name="
+  if samples and not isinstance(experiment.task, Variational):
+    raise InputError(f"--log_likelihood={samples}: the run in {workdir} has task.name="
                      f"{experiment.task.name()!r}, which gives images no likelihood. Only "
                      "'variational' does.")
   cli.import_tensorflow()  # not before the input has been checked
@@ -71,10 +79,21 @@ def main():
     worse = not found <= result["pca_squared_error"]
     print(f"squared error per pixel on {len(split):,} {args.split} images, code size {size}: "
           f"model {found:.5f}, PCA {result['pca_squared_error']:.5f}")
-  if args.log_likelihood:
-    result.update(_log_likelihood(model, split, args.log_likelihood, args.images,
-                                  experiment.seed, data.max_value))
+  if samples:
+    began = time.monotonic()
+    found = _log_likelihood(model, split, samples, args.images, experiment.seed, data.max_value)
+    seconds = time.monotonic() - began
+    result.update(log_likelihood=found.pop("log_likelihood"),
+                  **{f"log_likelihood_{name}": value for name, value in found.items()})
   print(json.dumps(result))
+  if samples:
+    epoch = -(-step // -(-len(data.train) // experiment.batch_size))
+    try:
+      workdirs.add_line(workdir, "log_likelihood", step, epoch, {
+          "log_likelihood": result["log_likelihood"], "split": args.split, **found}, seconds)
+    except InputError as error:
+      raise InputError("the log likelihood above could not be added to metrics.jsonl: "
+                       f"{error}") from error
   diagnosis.warn_of_stuck_units(model, split, args.split)
   if worse:
     print("the model is worse than PCA of the same code size; exit code 1.",
@@ -83,7 +102,7 @@ def main():
 
 
 def _log_likelihood(model, split, samples, images, seed, max_value):
-  """Returns the estimates of log p(x) as entries of the result."""
+  """Returns the estimate of log p(x), what it was made of, and its error, by name."""
   import numpy as np
   from tfae import likelihood, metrics
   bound, total = model.bound, min(images, len(split)) or len(split)
@@ -104,9 +123,8 @@ def _log_likelihood(model, split, samples, images, seed, max_value):
   finally:
     bar.close()
   print(f"log p(x) on {len(found):,} images, {samples:,} samples each: {found.mean():.3f} nats")
-  return {"log_likelihood": float(found.mean()), "log_likelihood_samples": samples,
-          "log_likelihood_images": len(found),
-          "log_likelihood_standard_error": float(found.std() / np.sqrt(len(found)))}
+  return {"log_likelihood": float(found.mean()), "samples": samples, "images": len(found),
+          "standard_error": float(found.std() / np.sqrt(len(found)))}
 
 
 def run():

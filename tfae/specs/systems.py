@@ -16,8 +16,9 @@ class Figure:
   """One number of a run, beside the one that was printed.
 
   metric: in words, with its unit.
-  kind, name: where it stands in metrics.jsonl: the line's kind ('test', 'validation', or 'epoch':
-    the mean over the batches of an epoch) and the field of that line.
+  kind, name: where it stands in metrics.jsonl: the line's kind ('test', 'validation', 'epoch': the
+    mean over the batches of an epoch, or 'log_likelihood': see `Run.likelihood`) and the field of
+    that line.
   printed: what the source printed, in words; '' for nothing.
   goal: the number to reach, in the unit of `metric`; None: there is none.
   higher: whether more is better.
@@ -55,6 +56,9 @@ class Run:
     override becomes the folder of that run, of the same seed.
   minutes: of one seed on one or two cores, as measured; None: not measured.
   seeds: how many, unless the command says otherwise.
+  likelihood: of a variational model: after the training tfae-evaluate estimates log p(x) of the
+    test images with so many samples an image; 0: not at all.
+  likelihood_images: only of the first so many of them; 0: of all.
   """
   label: str
   config: str
@@ -64,6 +68,8 @@ class Run:
   needs: str = ""
   minutes: float | None = None
   seeds: int = 3
+  likelihood: int = 0
+  likelihood_images: int = 0
 
   @property
   def name(self):
