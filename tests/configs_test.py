@@ -51,10 +51,11 @@ def scans(name, train, validation):
 def trained(path, folder, steps):
   """Trains a config on scans; returns (the short experiment, its data, the Result)."""
   source = ""
-  if path.stem == "s14_probe":
-    source = folder.parent / "encoder.npz"
+  if path.stem.startswith("s14_probe"):
+    encoder = path.stem.replace("s14_probe", "s13_conv_vae")
+    source = folder.parent / f"{encoder}.npz"
     if not source.exists():
-      tfae.save_weights(build.build(load(CONFIGS["s13_conv_vae"]), (28, 28, 1), 255), source)
+      tfae.save_weights(build.build(load(CONFIGS[encoder]), (28, 28, 1), 255), source)
   experiment = load(path, str(source))
   config, optimizer = experiment.data, experiment.optimizer
   asked = config.validation or config.validation_range or (

@@ -54,11 +54,16 @@ def test_pca_is_the_singular_value_decomposition_of_centred_training_images(comp
   mean = train.mean(axis=0)
   _, _, axes = np.linalg.svd(train - mean, full_matrices=False)
   axes = axes[:components]
-  expected = np.mean(((held_out - mean) @ axes.T @ axes + mean - held_out) ** 2)
-  found = evaluation.pca_squared_error(IMAGES, test, components, 255)
-  np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-20)
+  restored = (held_out - mean) @ axes.T @ axes + mean
+  found = evaluation.pca_errors(IMAGES, test, components, 255)
+  np.testing.assert_allclose(found["squared_error"], np.mean((restored - held_out) ** 2),
+                             rtol=1e-9, atol=1e-20)
+  inside = np.minimum(np.maximum(restored, 1e-7), 1 - 1e-7)
+  np.testing.assert_allclose(
+      found["cross_entropy"],
+      -np.mean(np.log(inside) * held_out + np.log(1 - inside) * (1 - held_out)), rtol=1e-9)
 
 
 def test_pca_with_fewer_images_than_components_uses_what_there_is():
-  found = evaluation.pca_squared_error(IMAGES[:3], IMAGES[:3], 6, 255)
+  found = evaluation.pca_errors(IMAGES[:3], IMAGES[:3], 6, 255)["squared_error"]
   np.testing.assert_allclose(found, 0, atol=1e-12)

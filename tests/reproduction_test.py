@@ -72,7 +72,7 @@ line("test", config.epochs, 0.1 + seed)
 EVALUATOR = """
 import json, pathlib, signal, sys, time
 from tfae import workdir
-flags = dict(flag[2:].split("=", 1) for flag in sys.argv[1:])
+flags = dict(flag[2:].partition("=")[::2] for flag in sys.argv[1:])
 folder = pathlib.Path(flags["workdir"])
 root = folder.parents[2]
 with open(root / "started", "a") as file:
@@ -85,9 +85,13 @@ if way == "wait":
   time.sleep(60)
 if way == "fail":
   sys.exit("error: no memory")
-workdir.add_line(folder, "log_likelihood", 120, 4, {
-    "log_likelihood": -90.5, "samples": int(flags["log_likelihood"]),
-    "images": int(flags.get("images", 3)), "split": "test"}, 0.5)
+if "log_likelihood" in flags:
+  workdir.add_line(folder, "log_likelihood", 120, 4, {
+      "log_likelihood": -90.5, "samples": int(flags["log_likelihood"]),
+      "images": int(flags.get("images", 3)), "split": "test"}, 0.5)
+if "pca" in flags:
+  workdir.add_line(folder, "pca", 120, 4, {"squared_error": 0.25, "split": "test"}, 0.5)
+  sys.exit(1)  # PCA is better
 """
 
 LOSS = Figure("test loss", "test", "loss", "9.9", 1.0)
@@ -285,7 +289,7 @@ def test_a_likelihood_is_estimated_in_a_process_of_its_own_after_the_training(ro
     other = make(dataclasses.replace(LIKELIHOOD, **more))
     job = Job(other[0], other[0].runs[0], 0)
     missing = standing(job, root, other)
-    assert (missing.state, missing.text) == ("trained", "is trained; its log p(x) is missing")
+    assert (missing.state, missing.text) == ("trained", "is trained; its log_likelihood is missing")
     assert [line["kind"] for line in missing.lines].count("log_likelihood") == 0
     _, found, started = reproduce(root, other)
     assert len(started) == 1 and started[0].startswith("evaluate ")
@@ -295,6 +299,20 @@ def test_a_likelihood_is_estimated_in_a_process_of_its_own_after_the_training(ro
   # What was there before is a figure of the first table still, and of no table without one.
   assert standing(Job(table[0], LIKELIHOOD, 0), root, table).state == "complete"
   assert len(standing(Job(table[0], LIKELIHOOD, 0), root, table).lines) == len(complete.lines)
+
+
+def test_a_run_that_pca_beats_is_complete_and_pca_of_another_split_is_no_figure_of_it(root):
+  figure = Figure("PCA", "pca", "squared_error")
+  plain = Run("faithful", "quickstart.py", (LOSS, figure), overrides={"epochs": 4}, seeds=1)
+  reproduce(root, make(plain))
+  folder = root / "T1/faithful/seed0"
+  workdirs.add_line(folder, "pca", 120, 4, {"squared_error": 0.75, "split": "train"}, 0.5)
+  table = make(dataclasses.replace(plain, pca=True))
+  _, found, started = reproduce(root, table)
+  assert started == [f"evaluate --workdir={folder} --pca"]
+  (complete,) = found.values()
+  assert complete.state == "complete"
+  assert reproduction.read_figure(figure, complete.lines) == 0.25
 
 
 def test_a_failed_or_stopped_estimate_is_made_again_without_the_training(root, capfd):
@@ -313,7 +331,7 @@ def test_a_failed_or_stopped_estimate_is_made_again_without_the_training(root, c
   end, found, started = reproduce(root, table, ways={"evaluate faithful0": "wait"})
   thread.join(30)
   assert end == signal.SIGINT and len(started) == 1 and started[0].startswith("evaluate ")
-  assert [s.text for s in found.values()] == ["is trained; its log p(x) is missing"]
+  assert [s.text for s in found.values()] == ["is trained; its log_likelihood is missing"]
   assert "stopped; it goes on next time" in capfd.readouterr().out
   _, found, started = reproduce(root, table)
   assert len(started) == 1 and set(states(found).values()) == {"complete"}

@@ -10,6 +10,7 @@ from tfae.data.pipeline import Batch
 
 _MOST_IMAGES = 1000
 _MOST_VALUES = 2**26  # in one layer's output: 256 MiB of float32
+_CLIPPED = 1e-7  # no logarithm of 0
 
 
 def fitting(model):
@@ -96,8 +97,8 @@ class Evaluator:
     return self._traced[specs]
 
 
-def pca_squared_error(train, test, components, max_value):
-  """Returns the squared error per pixel of PCA fitted on `train`, on `test`.
+def pca_errors(train, test, components, max_value):
+  """Returns what PCA fitted on `train` loses of `test`.
 
   The linear autoencoder of the lowest squared error (Baldi and Hornik 1989): a network that does
   not beat it at its own code size has learned nothing.
@@ -106,10 +107,17 @@ def pca_squared_error(train, test, components, max_value):
     train, test: images `[n, ...]` in the dataset's units; those in files are all decoded.
     components: code size; capped at what `train` allows.
     max_value: pixels are divided by it first.
+
+  Returns:
+    dict of floats, means over the pixels: `squared_error`; `cross_entropy`, nats, of the
+    reconstructions clipped to [0, 1], and 1e-7 within it.
   """
   from sklearn.decomposition import PCA  # heavy, and only wanted here
   flat = lambda images: np.asarray(images).reshape(len(images), -1).astype(np.float64) / max_value
   pixels = math.prod(train.shape[1:])
   pca = PCA(min(components, pixels, len(train)), svd_solver="covariance_eigh").fit(flat(train))
   images = flat(test)
-  return float(np.mean((pca.inverse_transform(pca.transform(images)) - images) ** 2))
+  found = pca.inverse_transform(pca.transform(images))
+  p = np.clip(found, _CLIPPED, 1 - _CLIPPED)
+  return {"squared_error": float(np.mean((found - images) ** 2)),
+          "cross_entropy": float(-np.mean(images * np.log(p) + (1 - images) * np.log1p(-p)))}

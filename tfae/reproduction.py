@@ -23,7 +23,7 @@ from tfae.specs.systems import LABELS, configs_folder
 PROGRAM = (sys.executable, "-m", "tfae.bin.train")
 EVALUATOR = (sys.executable, "-m", "tfae.bin.evaluate")
 RECORD = "reproduce.json"
-_LIKELIHOOD = "log_likelihood"  # the kind of tfae-evaluate's lines
+_EVALUATED = ("pca", "log_likelihood")  # kinds of the lines of tfae-evaluate
 _LONGEST_REASON = 300  # characters of a failure in a table
 
 
@@ -79,7 +79,7 @@ class Standing:
 
   state: 'complete', 'trained' (what tfae-evaluate adds is missing), 'failed', 'unfinished' or
     'not run'.
-  lines: of its metrics.jsonl, without likelihoods that its run does not ask for.
+  lines: of its metrics.jsonl, without evaluations that its run does not ask for.
   seconds: wall time of its processes so far, None if not known.
   made_on: as `tfae.machine.made_on` at its last training, {} if not known.
   """
@@ -173,8 +173,9 @@ def _progress(job, experiment, folder, record, lines):
     return "unfinished", _reason(str(error)) if lines else "just begun"
   kinds = {line["kind"] for line in lines}
   if "test" in kinds and record.get("complete") == [experiment.epochs, experiment.steps]:
-    if job.run.likelihood and _LIKELIHOOD not in kinds:
-      return "trained", "is trained; its log p(x) is missing"
+    missing = [kind for kind in job.run.evaluations if kind not in kinds]
+    if missing:
+      return "trained", f"is trained; its {' and '.join(missing)} is missing"
     return "complete", "complete"
   epoch = max((line["epoch"] for line in lines if line["kind"] == "epoch"), default=0)
   where = (f"at step {lines[-1]['step'] if lines else 0} of {experiment.steps}" if experiment.steps
@@ -185,17 +186,19 @@ def _progress(job, experiment, folder, record, lines):
 def _lines(run, folder):
   """Returns the lines of metrics.jsonl; of those of tfae-evaluate only what `run` asks for."""
   lines = workdirs.read_metrics(folder)
-  if any(line["kind"] == _LIKELIHOOD for line in lines):
-    # Somebody may have called tfae-evaluate with other flags, or before the training had ended.
-    ends = [line["step"] for line in lines if line["kind"] == "test"]
-    try:
-      images = run.likelihood_images or workdirs.read_config(folder)[1]["data"]["test"]
-    except InputError:
-      images = 0
-    asked = (run.likelihood, images, "test", ends[-1] if ends else -1)
-    lines = [line for line in lines if line["kind"] != _LIKELIHOOD or asked == tuple(
-        line.get(name) for name in ("samples", "images", "split", "step"))]
-  return tuple(lines)
+  if not any(line["kind"] in _EVALUATED for line in lines):
+    return tuple(lines)
+  ends = [line["step"] for line in lines if line["kind"] == "test"]
+  try:
+    images = run.likelihood_images or workdirs.read_config(folder)[1]["data"]["test"]
+  except InputError:
+    images = 0
+  # Somebody may have called tfae-evaluate with other flags, or before the training had ended.
+  asked = {"pca": {"split": "test"},
+           "log_likelihood": {"samples": run.likelihood, "images": images, "split": "test",
+                              "step": ends[-1] if ends else -1}}
+  return tuple(line for line in lines if line["kind"] not in _EVALUATED or all(
+      line.get(name) == value for name, value in asked[line["kind"]].items()))
 
 
 def read_figure(figure, lines):
@@ -287,10 +290,10 @@ class Reproduction:
       code, last = self._train(job, folder, record, title, signals)
       if code == 0:
         record["complete"] = [experiment.epochs, experiment.steps]
-    if code == 0 and job.run.likelihood and signals.received is None:
+    if code == 0 and job.run.evaluations and signals.received is None:
       code, last = self._evaluate(job, folder, record, title, signals)
     state, text = _progress(job, experiment, folder, record, _lines(job.run, folder))
-    if code == 0 and state == "complete":
+    if state == "complete":  # tfae-evaluate ends with 1 where PCA is better
       self._end(folder, record, title, "complete")
     elif signals.received is not None:
       self._end(folder, record, title, "stopped; it goes on next time")
@@ -317,9 +320,7 @@ class Reproduction:
 
   def _evaluate(self, job, folder, record, title, signals):
     """Returns (exit code, last line) of tfae-evaluate on a trained job; counts its seconds."""
-    flags = [f"--workdir={folder}", f"--log_likelihood={job.run.likelihood}"]
-    if job.run.likelihood_images:
-      flags.append(f"--images={job.run.likelihood_images}")
+    flags = [f"--workdir={folder}", *sum(job.run.evaluations.values(), [])]
     record["failed"] = None
     _write_record(folder, record)  # that it is trained, should this be killed
     began = time.monotonic()
@@ -358,7 +359,7 @@ def _count(record, began):
 
 
 def _trained(lines, since):
-  return any(line["kind"] not in ("test", _LIKELIHOOD)
+  return any(line["kind"] not in ("test", *_EVALUATED)
              and line.get("timing", {}).get("time", 0) >= since for line in lines)
 
 

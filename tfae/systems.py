@@ -37,6 +37,12 @@ def _clean():
                 digits=5)
 
 
+def _pca(name="squared_error"):
+  """The same of PCA with as many components as the code has values."""
+  what = {"squared_error": "squared error", "cross_entropy": "binary cross-entropy"}[name]
+  return Figure(f"PCA of the same code size: test {what} per pixel", "pca", name, digits=5)
+
+
 def _bce(kind, printed="", goal=None, epoch=None):
   when = f", epoch {epoch}" if epoch else ""
   kinds = {"epoch": "training", "validation": "validation", "test": "test"}
@@ -86,7 +92,8 @@ def _budget_runs(config, needs=""):
 def _probe(label, latent, hidden):
   """S14 on the codes of the S13 with that label; the faithful one has 10 latent values."""
   printed = _S14_GRID[latent, hidden]
-  return Run(label, f"s14_probe.py:{hidden}", (_accuracy(f"{printed:g}", printed),),
+  config = {"faithful": "s14_probe.py", "better": "s14_probe_best.py"}[label]
+  return Run(label, f"{config}:{hidden}", (_accuracy(f"{printed:g}", printed),),
              variant=f"latent-{latent}-hidden-{hidden}",
              needs=f"S13/{label}" + ("" if latent == 10 else f"/latent-{latent}"),
              overrides={"model.latent": latent, "transfer.init_from": "{needs}"}, seeds=1)
@@ -157,7 +164,7 @@ SYSTEMS = (
             Run("faithful", "s06_conv_denoising.py", (_squared(), _clean()), variant="conv"),
             Run("faithful", "s06_dense_vae.py", (_elbo(),), variant="vae"),
             Run("faithful", "s06_conv_vae.py", (_elbo(),), variant="conv-vae"),
-            Run("faithful", "s06_colour.py", (_squared(),), variant="colour"),
+            Run("faithful", "s06_colour.py", (_squared(), _pca()), variant="colour", pca=True),
         )),
     System(
         "S07", "softmax regression, 7,850 parameters", f"{_TENTHS}; 5 epochs",
@@ -221,20 +228,22 @@ SYSTEMS = (
     System(
         "S16", "denoising autoencoder, 16,474 parameters",
         "every 10th of the 60,000, 90/10 validation; judged on 10,000 test images",
-        runs=(Run("faithful", "s16_denoising.py", (_bce("test"), _squared(), _clean())),)),
+        runs=(Run("faithful", "s16_denoising.py", (
+            _bce("test"), _squared(), _clean(), _pca("cross_entropy"), _pca()), pca=True),)),
     System(
         "S17", "convolutional autoencoder, 1,904 + 2,481 parameters", "as S16",
-        runs=(Run("faithful", "s17_conv_autoencoder.py", (_bce("test"), _squared())),)),
+        runs=(Run("faithful", "s17_conv_autoencoder.py", (
+            _bce("test"), _squared(), _pca("cross_entropy"), _pca()), pca=True),)),
     System(
         "S18", "dense variational autoencoder, 807,700 parameters", "as S16; 50 epochs; the "
         "faithful config's noise is .001",
-        runs=(Run("faithful", "s18_dense_vae.py", (_elbo(),)),
-              Run("better", "s18_dense_vae_best.py", (_elbo(),)))),
+        runs=(Run("faithful", "s18_dense_vae.py", (_elbo(), _squared(), _pca()), pca=True),
+              Run("better", "s18_dense_vae_best.py", (_elbo(), _squared(), _pca()), pca=True))),
     System(
         "S19", "convolutional variational autoencoder, 4,484 + 3,889 parameters",
         "as S16; the faithful config's noise is .01",
-        runs=(Run("faithful", "s19_conv_vae.py", (_elbo(),)),
-              Run("better", "s19_conv_vae_best.py", (_elbo(),)))),
+        runs=(Run("faithful", "s19_conv_vae.py", (_elbo(), _squared(), _pca()), pca=True),
+              Run("better", "s19_conv_vae_best.py", (_elbo(), _squared(), _pca()), pca=True))),
     System(
         "DAE", "deep tied autoencoder 784-1000-500-250-30 (Hinton and Salakhutdinov 2006)", _MNIST,
         runs=(Run("literature", "deep_tied.py", (

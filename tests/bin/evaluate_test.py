@@ -102,6 +102,10 @@ def test_a_model_that_beats_pca_of_its_code_size_ends_with_0(outcomes):
   (logged,) = [line for line in runs.lines(tmp / "good") if line["kind"] == "test"]
   assert result["loss"] == pytest.approx(logged["loss"], rel=1e-6)
   assert result["checkpoint"] == logged["step"]
+  (kept,) = [line for line in runs.lines(tmp / "good") if line["kind"] == "pca"]
+  assert (kept["squared_error"], kept["cross_entropy"]) == (
+      result["pca_squared_error"], result["pca_cross_entropy"])
+  assert (kept["split"], kept["code_size"], kept["step"]) == ("test", 2, logged["step"])
 
 
 def test_a_model_that_is_worse_than_pca_ends_with_1_and_says_so(outcomes):
@@ -159,7 +163,8 @@ def test_the_likelihood_is_a_line_of_the_log(outcomes):
       "kind": "log_likelihood", "step": 1, "epoch": 1, "split": "test", "samples": 40,
       "images": 120, "log_likelihood": result["log_likelihood"],
       "standard_error": result["log_likelihood_standard_error"]}
-  assert [other["kind"] for other in runs.lines(tmp / "vae")][:-1] == [
+  # PCA had been asked for as well.
+  assert [other["kind"] for other in runs.lines(tmp / "vae")][:-2] == [
       other["kind"] for other in runs.lines(tmp / "held")]
 
 
@@ -167,7 +172,7 @@ def test_a_likelihood_of_a_run_in_training_is_printed_and_said_to_be_in_no_log(o
   code, out, err = outcomes[1]["in training"]
   assert code == 2 and last_json(out)["log_likelihood_samples"] == 2
   last = err.splitlines()[-1]
-  assert last.startswith("error: the log likelihood above could not be added to metrics.jsonl: ")
+  assert last.startswith("error: log likelihood: what is printed above could not be added to ")
   assert "another process is training there" in last
 
 

@@ -180,5 +180,5 @@ def test_an_evaluation_and_pca_of_files_are_those_of_the_same_images_in_memory(d
   for images in data:
     run = training.prepare(experiment(), images)
     found.append((evaluation.Evaluator(run.model, chunk=2)(images.test),
-                  evaluation.pca_squared_error(images.train.images, images.test.images, 3, 255)))
-  assert found[0] == found[1] and 0 < found[0][1] < 1
+                  evaluation.pca_errors(images.train.images, images.test.images, 3, 255)))
+  assert found[0] == found[1] and 0 < found[0][1]["squared_error"] < 1

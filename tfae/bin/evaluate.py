@@ -3,7 +3,8 @@
     tfae-evaluate --workdir=runs/quickstart [--split=test] [--checkpoint=latest] [--pca]
     tfae-evaluate --workdir=runs/vae --log_likelihood=5000 [--images=1000]
 
-The estimate of --log_likelihood is added to the run's metrics.jsonl, as a line of that kind.
+What --pca and --log_likelihood find is added to the run's metrics.jsonl, as lines of kind 'pca' and
+'log_likelihood'.
 """
 
 import json
@@ -71,9 +72,10 @@ def main():
   worse = False
   if args.pca:
     size = math.prod(model.code_shape)
-    result["code_size"] = size
-    result["pca_squared_error"] = evaluation.pca_squared_error(
-        data.train.images, split.images, size, data.max_value)
+    began = time.monotonic()
+    errors = evaluation.pca_errors(data.train.images, split.images, size, data.max_value)
+    pca_seconds = time.monotonic() - began
+    result.update(code_size=size, **{f"pca_{name}": value for name, value in errors.items()})
     # PCA sees the images as they are, so the model must too.
     found = result.get("clean_squared_error", result["squared_error"])
     worse = not found <= result["pca_squared_error"]
@@ -86,14 +88,18 @@ def main():
     result.update(log_likelihood=found.pop("log_likelihood"),
                   **{f"log_likelihood_{name}": value for name, value in found.items()})
   print(json.dumps(result))
+  added = {}
+  if args.pca:
+    added["pca"] = {**errors, "code_size": size}, pca_seconds
   if samples:
-    epoch = -(-step // -(-len(data.train) // experiment.batch_size))
+    added["log_likelihood"] = {"log_likelihood": result["log_likelihood"], **found}, seconds
+  epoch = -(-step // -(-len(data.train) // experiment.batch_size))
+  for kind, (values, duration) in added.items():
     try:
-      workdirs.add_line(workdir, "log_likelihood", step, epoch, {
-          "log_likelihood": result["log_likelihood"], "split": args.split, **found}, seconds)
+      workdirs.add_line(workdir, kind, step, epoch, {**values, "split": args.split}, duration)
     except InputError as error:
-      raise InputError("the log likelihood above could not be added to metrics.jsonl: "
-                       f"{error}") from error
+      raise InputError(f"{kind.replace('_', ' ')}: what is printed above could not be added to "
+                       f"metrics.jsonl: {error}") from error
   diagnosis.warn_of_stuck_units(model, split, args.split)
   if worse:
     print("the model is worse than PCA of the same code size; exit code 1.",

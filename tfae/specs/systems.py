@@ -17,8 +17,8 @@ class Figure:
 
   metric: in words, with its unit.
   kind, name: where it stands in metrics.jsonl: the line's kind ('test', 'validation', 'epoch': the
-    mean over the batches of an epoch, or 'log_likelihood': see `Run.likelihood`) and the field of
-    that line.
+    mean over the batches of an epoch, 'pca' or 'log_likelihood': what tfae-evaluate adds) and the
+    field of that line.
   printed: what the source printed, in words; '' for nothing.
   goal: the number to reach, in the unit of `metric`; None: there is none.
   higher: whether more is better.
@@ -56,6 +56,8 @@ class Run:
     override becomes the folder of that run, of the same seed.
   minutes: of one seed on one or two cores, as measured; None: not measured.
   seeds: how many, unless the command says otherwise.
+  pca: whether after the training tfae-evaluate says what PCA of the same code size loses of the
+    test images.
   likelihood: of a variational model: after the training tfae-evaluate estimates log p(x) of the
     test images with so many samples an image; 0: not at all.
   likelihood_images: only of the first so many of them; 0: of all.
@@ -68,6 +70,7 @@ class Run:
   needs: str = ""
   minutes: float | None = None
   seeds: int = 3
+  pca: bool = False
   likelihood: int = 0
   likelihood_images: int = 0
 
@@ -75,6 +78,18 @@ class Run:
   def name(self):
     """'faithful', or 'faithful/1000-labels'; unique in its system."""
     return f"{self.label}/{self.variant}" if self.variant else self.label
+
+  @property
+  def evaluations(self):
+    """{kind of a line that tfae-evaluate adds to metrics.jsonl: its flags}."""
+    found = {}
+    if self.pca:
+      found["pca"] = ["--pca"]
+    if self.likelihood:
+      found["log_likelihood"] = [f"--log_likelihood={self.likelihood}"]
+      if self.likelihood_images:
+        found["log_likelihood"].append(f"--images={self.likelihood_images}")
+    return found
 
   @property
   def folder(self):
