@@ -6,7 +6,7 @@
 784-200-200-50 and back, tanh, pixels drawn from their grey values anew at each step, Adam (epsilon
 1e-4), batch 20. Their table 1 has -log p(x) = 86.76 nats on the 10,000 test images, by 5,000
 samples. They train 3,280 epochs, 3^i at rate .001 * 10^(-i/7) for i = 0 to 7: 9.8 million steps.
-Here the same range of rates, .001 to .0001, is one cosine over 400 epochs; more of them with
+Here the same range of rates, .001 to .0001, is one cosine over 100 epochs; more of them with
 --config.epochs, in another workdir. Their IWAE is
 
     tfae-train --config=configs/vae_burda.py --workdir=runs/iwae_burda \
@@ -36,5 +36,5 @@ def get_config():
   config.optimizer.schedule = "cosine"
   config.optimizer.final_fraction = 0.1
   config.batch_size = 20
-  config.epochs = 400
+  config.epochs = 100
   return config
