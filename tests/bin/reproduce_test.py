@@ -39,7 +39,7 @@ def fixture_program(tmp_path):
 
 def row(folder, *begin):
   rows = [[cell.strip() for cell in line.split("|")[1:-1]]
-          for line in (folder / "RESULTS.md").read_text().splitlines() if line.startswith("| ")]
+          for line in (folder / "R/RESULTS.md").read_text().splitlines() if line.startswith("| ")]
   (found,) = [cells for cells in rows if tuple(cells[:len(begin)]) == begin]
   return found
 
@@ -50,23 +50,23 @@ def test_the_list_names_each_run_with_its_seeds_and_minutes(program, tmp_path):
   lines = [line.split() for line in out.splitlines()]
   assert [line[0] for line in lines] == ["T1/faithful", "T1/better/long", "T2/faithful"]
   assert lines[0][1:] == ["quickstart.py", "seeds", "1", "minutes", "a", "seed", "0.1"]
-  assert not (tmp_path / "runs").exists() and not (tmp_path / "RESULTS.md").exists()
+  assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.full
 def test_a_real_run_becomes_a_row_a_failure_is_said_and_nothing_is_run_twice(program, tmp_path):
   code, out, err = runs.finish(program("--only=T1/faithful,T2", "--workdir=R"))
   assert code == 1, (out, err)
-  assert "1 of 2 runs are complete; RESULTS.md is written." in out
+  assert "1 of 2 runs are complete; R/RESULTS.md is written." in out
   assert err.startswith("T2/faithful, seed 0: failed: ") and "learning_rate=-1.0" in err
-  (tested,) = [line for line in runs.lines(tmp_path / "R/T1/quickstart/seed0")
+  (tested,) = [line for line in runs.lines(tmp_path / "R/T1/faithful/seed0")
                if line["kind"] == "test"]
   assert row(tmp_path, "T1", "faithful (quickstart.py)")[3:8] == [
       "test squared error per pixel", "1.0", "<= 0.5000, reached",
       f"{tested['squared_error']:.4f} (1)", "not run"]
   assert "learning_rate=-1.0" in row(tmp_path, "T2")[6]
-  text = (tmp_path / "RESULTS.md").read_text()
-  assert "- versions: python 3" in text and " cores, " in text
+  text = (tmp_path / "R/RESULTS.md").read_text()
+  assert "- versions: python 3" in text and " core" in text
   code, out, err = runs.finish(program("--only=T1/faithful", "--workdir=R"))
   assert (code, err) == (0, "") and "[1/1] T1/faithful, seed 0: is complete" in out
 
@@ -84,7 +84,7 @@ def test_ctrl_c_saves_the_run_writes_the_table_and_the_same_command_goes_on(prog
     cells = row(tmp_path, "T1", "better/long (quickstart.py)")
     epoch = int(cells[6].split()[2])
     assert cells[6] == f"at epoch {epoch} of 100000" and epoch >= 1
-    record = json.loads((tmp_path / "R/T1/quickstart-long/seed0/reproduce.json").read_text())
+    record = json.loads((tmp_path / "R/T1/better-long/seed0/reproduce.json").read_text())
     assert record["complete"] is None and record["failed"] is None and record["seconds"] > 0
     first = (epoch, record["seconds"]) if number == signal.SIGINT else first
   assert epoch > first[0] and record["seconds"] > first[1]

@@ -1,9 +1,9 @@
 """tfae-reproduce: trains the systems of the tutorials; their scores beside what was printed.
 
-    tfae-reproduce [--only=S04,S13/better] [--seeds=3] [--workdir=runs/reproduce] [--out=RESULTS.md]
+    tfae-reproduce [--only=S04,S13/better] [--seeds=3] [--workdir=runs/reproduce] [--out=FILE.md]
     tfae-reproduce --list
 
-One process a run and seed, in WORKDIR/<id>/<config>/seed<k>. The same command goes on: what is
+One process a run and seed, in WORKDIR/<id>/<run>/seed<k>. The same command goes on: what is
 complete is not run again, what was interrupted resumes. A run that fails is recorded, the others go
 on, and the exit code is 1. Ctrl-C saves the run and writes the table. systems.py lists the systems.
 """
@@ -23,7 +23,7 @@ flags.DEFINE_list("only", [], "What to run: ids (S04), labels (better), or both 
 flags.DEFINE_integer("seeds", None, "How many seeds a run, 0, 1, ...; not set: as systems.py says.",
                      lower_bound=1)
 flags.DEFINE_string("workdir", "runs/reproduce", "Folder of all runs.")
-flags.DEFINE_string("out", "RESULTS.md", "The table.")
+flags.DEFINE_string("out", None, "The table; not set: RESULTS.md in the workdir.")
 flags.DEFINE_string("data_dir", None, "Where to look for the data first.")
 flags.DEFINE_bool("list", False, "List the runs with their minutes, run nothing.")
 
@@ -31,8 +31,8 @@ flags.DEFINE_bool("list", False, "List the runs with their minutes, run nothing.
 def main():
   args = flags.FLAGS
   root = cli.required("workdir")
-  out = pathlib.Path(args.out)
-  if out.is_dir() or not out.absolute().parent.is_dir():
+  out = pathlib.Path(args.out or pathlib.Path(root, "RESULTS.md"))
+  if args.out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
     raise InputError(f"--out={args.out}: expected a file in a folder that is there, such as "
                      "RESULTS.md.")
   if flags.FLAGS["only"].present and not args.only:
