@@ -41,12 +41,13 @@ folder.mkdir(parents=True, exist_ok=True)
 if way == "early":
   sys.exit("error: no space is left")
 log = open(folder / "metrics.jsonl", "a", buffering=1)
-def line(kind, epoch, loss):
-  log.write(json.dumps({"kind": kind, "step": 30 * epoch, "epoch": epoch, "loss": loss,
+def line(kind, epoch, loss, **more):
+  log.write(json.dumps({"kind": kind, "step": 30 * epoch, "epoch": epoch, "loss": loss, **more,
                         "timing": {"time": time.time()}}) + "\\n")
 workdir.write_config(folder, "experiment",
                      experiment.to_json(experiment.from_config(config)), data)
 if way == "already":
+  line("validation", config.epochs, 9.0, closing=True)
   line("test", config.epochs, 9.0)
   sys.exit(0)
 print("epoch 1", file=sys.stderr, flush=True)

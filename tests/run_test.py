@@ -1,7 +1,8 @@
-"""tfae.run: what a run asks of its data, and early stopping."""
+"""tfae.run: what a run asks of its data, its last evaluation, and early stopping."""
 
 import pathlib
 import shutil
+import signal
 import sys
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
 import tfae
+from tfae import build, evaluation
 from tfae import experiment as ex
 from tfae import training
 from tfae.data.datasets import Dataset, Split
@@ -121,6 +123,54 @@ def test_early_stopping_without_a_validation_set_is_refused_before_there_is_a_fo
 def test_a_bad_early_stopping_is_refused(fields, named):
   with pytest.raises(InputError, match=named):
     tfae.EarlyStopping(**fields)
+
+
+def test_the_last_step_is_evaluated_on_validation_and_a_longer_run_knows_nothing_of_it(tmp_path):
+  seldom = runs.experiment(logging=ex.Logging(10, 2, False))
+
+  def run(folder, **fields):
+    result = training.train(runs.replace(seldom, **fields), tmp_path / folder, data=DATA)
+    lines = [line for line in runs.lines(tmp_path / folder) if line["kind"] == "validation"]
+    return result, [line for line in lines if "closing" not in line], [
+        line for line in lines if "closing" in line]
+
+  # The second time it is complete: the last step is evaluated anew, and has one line.
+  for fields, at in (({"steps": 8}, 8), ({"steps": 8}, 8), ({"epochs": 3}, 18)):
+    result, regular, (closing,) = run("run", **fields)
+    assert (closing.pop("closing"), closing["step"], closing["epoch"]) == (True, at, -(-at // 6))
+    assert result.evaluated == {"validation": at, "test": at}
+    assert closing["loss"] == result.metrics["validation"]["loss"]
+    assert [line["step"] for line in regular] == ([] if at == 8 else [12])
+    assert [line["kind"] for line in runs.lines(tmp_path / "run")][-2:] == ["validation", "test"]
+  # What it scored: the loss of the weights of that step, taken anew.
+  model = build.load_model(tmp_path / "run")[0]
+  assert evaluation.Evaluator(model, seed=3)(DATA.validation)["loss"] == closing["loss"]
+  _, regular, closing = run("run", epochs=4)
+  assert [line["step"] for line in regular] == [12, 24] and closing == []
+  run("whole", epochs=4)
+  runs.assert_same_bits(tmp_path / "run", tmp_path / "whole")
+
+
+def test_no_step_is_evaluated_twice_on_validation_and_none_without_an_end(tmp_path):
+  where = lambda folder: [(line["step"], line.get("closing")) for line in runs.lines(folder)
+                          if line["kind"] == "validation"]
+  training.train(runs.experiment(steps=12), tmp_path / "epoch", data=DATA)
+  training.train(runs.experiment(steps=12), tmp_path / "epoch", data=DATA)
+  assert where(tmp_path / "epoch") == [(6, None), (12, None)]
+  with runs.stops(8, after=lambda step: signal.raise_signal(signal.SIGINT)):
+    result = training.train(runs.experiment(steps=9), tmp_path / "cut", data=DATA)
+  assert (result.step, result.signal) == (8, signal.SIGINT)
+  assert where(tmp_path / "cut") == [(6, None)]
+  # In no folder there is no log to look at.
+  model = tfae.Autoencoder(encoder := tfae.Stack((tfae.Flatten(), tfae.Dense(2)), (4, 3, 1)),
+                           tfae.mirror(encoder))
+  calls = []
+  original = evaluation.Evaluator.__call__
+  with pytest.MonkeyPatch.context() as context:
+    context.setattr(evaluation.Evaluator, "__call__",
+                    lambda self, split: calls.append(split) or original(self, split))
+    tfae.fit(model, DATA, tfae.Adam(), batch_size=4, steps=12, jit_compile="off")
+  assert calls == [DATA.validation, DATA.validation, DATA.test]
 
 
 def classifier(classes=3):

@@ -176,10 +176,16 @@ def finish(process):
 # Runs binaries, two at a time, each in a fork of a process that has imported what they share:
 # TensorFlow alone takes seconds, and is safe to fork until its first op.
 _MANY = """
-import importlib, json, os, sys, traceback
-preload, folder, cases = json.load(sys.stdin)
+import importlib, json, os, signal, sys, traceback
+preload, folder, cases, interrupted_at = json.load(sys.stdin)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run without
 class Refuse:
   def find_spec(self, name, *rest):
+    if name == interrupted_at:
+      try:
+        os.kill(os.getpid(), signal.SIGINT)
+      except KeyboardInterrupt:  # what a library may do of it
+        raise ImportError("no such thing")
     if name.split(".")[0] == "tensorflow":
       os._exit(99)
 if "tensorflow" not in preload:
@@ -215,7 +221,7 @@ print(json.dumps([codes[index] for index in range(len(cases))]))
 """
 
 
-def many(cases, folder, preload):
+def many(cases, folder, preload, interrupted_at=None):
   """Runs binaries of tfae; returns a list of (exit code, stdout, stderr).
 
   Args:
@@ -223,9 +229,10 @@ def many(cases, folder, preload):
     folder: an empty one, for their output.
     preload: modules to import before the forks; without "tensorflow" among them, importing that
       ends a binary with exit code 99.
+    interrupted_at: module at whose import a binary gets SIGINT.
   """
   done = subprocess.run([sys.executable, "-c", _MANY], text=True, capture_output=True,
-                        input=json.dumps([preload, str(folder), cases]), env=ENVIRONMENT,
+                        input=json.dumps([preload, str(folder), cases, interrupted_at]), env=ENVIRONMENT,
                         cwd=folder, check=False)
   assert done.returncode == 0, done.stderr
   return [(code, *((folder / f"{stream}-{index}").read_text() for stream in ("out", "err")))

@@ -47,7 +47,7 @@ def test_the_log_has_a_line_an_epoch_a_validation_as_asked_and_one_test(tmp_path
   where = lambda kind: [(line["step"], line["epoch"]) for line in log if line["kind"] == kind]
   assert where("train") == [(8, 2), (16, 3), (24, 4)]
   assert where("epoch") == [(6, 1), (12, 2), (18, 3), (24, 4), (30, 5)]
-  assert where("validation") == [(12, 2), (24, 4)]
+  assert where("validation") == [(12, 2), (24, 4), (30, 5)]
   assert where("test") == [(30, 5)]
   for text in (tmp_path / "metrics.jsonl").open():
     json.loads(text, parse_constant=pytest.fail)  # no NaN, which is no JSON
@@ -232,10 +232,12 @@ def test_weights_that_overflow_are_never_saved(tmp_path):
                                            ("test", {"steps": 1})])
 def test_a_validation_or_test_loss_that_is_not_finite_stops_the_run_unsaved(
     tmp_path, split, fields):
+  data = runs.dataset(validation=6 if split == "validation" else 0)
+  fields = fields if split == "validation" else {"data": ex.Data("idx"), **fields}
   # One step with a finite loss; what it makes of the weights shows in the evaluation only.
   wild = runs.experiment(optimizer=tfae.SGD(1e30), **fields)
   with pytest.raises(tfae.NotFiniteError, match=f"^step 1: {split} loss is (inf|nan)"):
-    training.train(wild, tmp_path, data=DATA)
+    training.train(wild, tmp_path, data=data)
   assert checkpoint.steps(tmp_path / "checkpoints") == [0]
   assert not any(line["kind"] == split for line in runs.lines(tmp_path))
 

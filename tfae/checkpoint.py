@@ -196,7 +196,8 @@ def _first_usable(directory, which, function):
   elif which == "best":
     best = next((b for b in map(lambda s: _best_step(directory, s), found) if b is not None), -1)
     if best < 0:
-      raise InputError("checkpoint='best': this run has evaluated no validation set. Use "
+      raise InputError("checkpoint='best': this run has evaluated no validation set at an "
+                       "epoch's end. Use "
                        "'latest', or train with --config.data.validation=N.")
     candidates = [best]
   else:

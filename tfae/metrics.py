@@ -24,13 +24,15 @@ class MetricsLog:
   A line is one JSON object: `kind` ('train', 'epoch', 'validation' or 'test'; 'log_likelihood' is
   tfae-evaluate's, see `tfae.workdir.add_line`), `step`, `epoch` and the metrics; what depends on
   the clock stands under `timing`, so that two runs can be compared.
+
+  steps: {kind: step of the newest line of that kind}.
   """
 
   def __init__(self, workdir, *, step, epochs, tensorboard):
     """Opens the log of a run that stands at `step`: later lines, and torn ones, are cut off.
 
-    A 'test' line closes a run; it is cut off too, as the run goes on. Without a workdir nothing
-    is written.
+    A 'test' line, or one that is marked `closing`, closes a run; it is cut off too, as the run
+    goes on. Without a workdir nothing is written.
 
     Args:
       workdir: the run's folder, or None.
@@ -42,11 +44,13 @@ class MetricsLog:
       InputError: a full disk, or a file that can't be read or written.
     """
     self._file = self._events = None
+    self.steps = {}
     if workdir is None:
       return
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
     kept = [line for line in workdirs.read_metrics(workdir)
-            if line["step"] <= step and line["kind"] != "test"]
+            if line["step"] <= step and line["kind"] != "test" and not line.get("closing")]
+    self.steps = {line["kind"]: line["step"] for line in kept}
     found = sum(line["kind"] == "epoch" for line in kept)
     if found < epochs:
       _LOG.warning("%s: lines are missing: those of %d of %d epochs. The run goes on without them.",
@@ -61,11 +65,14 @@ class MetricsLog:
         self._events = tf.summary.create_file_writer(str(self._events_path))
         _purge_events(self._events, step + 1)
 
-  def write(self, kind, step, epoch, values, timing=None):
-    """Appends one line."""
+  def write(self, kind, step, epoch, values, timing=None, *, closing=False):
+    """Appends one line; `closing` marks one that is there because the run ends at this step."""
+    self.steps[kind] = step
     if self._file is None:
       return
     line = {"kind": kind, "step": step, "epoch": epoch, **values}
+    if closing:
+      line["closing"] = True
     if timing:
       line["timing"] = timing
     with files.writing(self._path):

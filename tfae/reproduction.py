@@ -359,7 +359,8 @@ def _count(record, began):
 
 
 def _trained(lines, since):
-  return any(line["kind"] not in ("test", *_EVALUATED)
+  # What is evaluated at the end is evaluated anew, also of a run that is complete.
+  return any(line["kind"] not in ("test", *_EVALUATED) and not line.get("closing")
              and line.get("timing", {}).get("time", 0) >= since for line in lines)
 
 

@@ -39,7 +39,8 @@ class Result:
 
   step: number of steps taken since the run began.
   metrics: {'test': {...}, 'validation': {...}}: the evaluations of this process, newest each.
-  evaluated: {name of these: the step of whose weights they are}: validation may be before the end.
+  evaluated: {name of these: the step of whose weights they are}: the last one, unless a signal
+    stopped the run.
   signal: number of the signal that stopped the run early, or None.
   traces: how often the training steps were traced in this process (0: the run was complete).
   stopped_early: whether it ended because the validation loss had stopped falling.
@@ -169,6 +170,10 @@ class Run:
       with Signals() as signals:
         self._train(log, bar, signals, evaluations)
         if signals.received is None:
+          if self._data.validation is not None and log.steps.get("validation") != self.step:
+            # For its reader only: a run that is made longer has not seen it, so neither best
+            # loss nor early stopping know of it.
+            self._evaluate_split("validation", log, evaluations, closing=True)
           self._evaluate_split("test", log, evaluations)
         self._save(log)
         if signals.received is None:
@@ -275,13 +280,13 @@ class Run:
     if self._first_loss and self._worst_epoch:
       diagnosis.warn_of_loss(*self._first_loss, *self._worst_epoch, self._last_epoch_loss)
 
-  def _evaluate_split(self, name, log, evaluations):
+  def _evaluate_split(self, name, log, evaluations, closing=False):
     split = getattr(self._data, name)
     evaluations[name] = values = self._evaluate(split)
     self._evaluated[name] = self.step
     self._check_finite(((f"{name} {metric}", value) for metric, value in values.items()),
                        lambda: diagnosis.of_evaluation(self.model, split, name))
-    log.write(name, self.step, self._epoch, values, {"time": time.time()})
+    log.write(name, self.step, self._epoch, values, {"time": time.time()}, closing=closing)
     return values["loss"]
 
   def _end_epoch(self, log, bar, evaluations):

@@ -8,6 +8,7 @@ import logging
 import os
 import pathlib
 import re
+import signal
 import sys
 import tempfile
 import traceback
@@ -19,6 +20,7 @@ from ml_collections import config_flags
 
 from tfae import inspection
 from tfae import workdir as workdirs
+from tfae.bin import interrupt
 from tfae.errors import InputError, nearest
 from tfae.experiment import default_config, from_config
 from tfae.specs.systems import configs_folder
@@ -31,17 +33,22 @@ def run(main, positional=False):
 
   With `positional` there may be arguments that are no flags, and `main` takes their list.
   """
+  interrupt.release()
   # absl's logger is TensorFlow's too, and that one talks of every save.
   absl_logging.set_verbosity(absl_logging.WARNING)
   logging.getLogger("tfae").setLevel(logging.INFO)
-  app.run(lambda argv: sys.exit(_guarded(lambda: main(argv[1:]) if positional else main())),
-          flags_parser=lambda argv: _parse(argv, main, positional))
+  try:
+    app.run(lambda argv: sys.exit(_guarded(lambda: main(argv[1:]) if positional else main())),
+            flags_parser=lambda argv: _parse(argv, main, positional))
+  except KeyboardInterrupt:
+    print(f"stopped by signal {int(signal.SIGINT)}.", file=sys.stderr)
+    sys.exit(interrupt.EXIT_CODE)
 
 
 def import_tensorflow():
   """Imports TensorFlow without the lines that its C++ side prints whatever the log level is.
 
-  They are shown if the import fails.
+  They are shown if the import fails. Ctrl-C ends the process, in one line.
   """
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   sys.stderr.flush()
@@ -49,7 +56,8 @@ def import_tensorflow():
   with tempfile.TemporaryFile() as said:
     os.dup2(said.fileno(), 2)
     try:
-      import tensorflow  # pylint: disable=unused-import,import-outside-toplevel
+      with interrupt.held(stderr):
+        import tensorflow  # pylint: disable=unused-import,import-outside-toplevel
     except BaseException:
       said.seek(0)
       os.write(stderr, said.read())
@@ -69,8 +77,6 @@ def _guarded(main):
     return main()
   except InputError as error:
     return _fail(error)
-  except KeyboardInterrupt:
-    return 130
   except BrokenPipeError:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141

@@ -39,8 +39,8 @@ class Checkpoints:
 
 @dataclasses.dataclass(frozen=True)
 class Logging:
-  """What is written: a line every `steps` steps, a validation every `evaluate_epochs` epochs,
-  TensorBoard events."""
+  """What is written: a line every `steps` steps, a validation every `evaluate_epochs` epochs and
+  at the last step, TensorBoard events."""
   steps: int = 100
   evaluate_epochs: int = 1
   tensorboard: bool = True
