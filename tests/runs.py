@@ -154,10 +154,14 @@ def replace(experiment_, **fields):
   return dataclasses.replace(experiment_, **fields)
 
 
-def publish_digits(workdir, folder):
-  """Writes what export_saved_model.py would of a run on the digits, in this process, unverified."""
-  model = build.load_model(workdir, device="/CPU:0")[0]
-  saved_model.write(folder, graph.freeze(model.signatures(16)), {"border": 0.0})
+def publish(workdir, folder):
+  """Writes what export_saved_model.py would of a run, in this process, unverified.
+
+  The border of its images is said to be dark, as that of the digits is.
+  """
+  model, _, config, _ = build.load_model(workdir, device="/CPU:0")
+  saved_model.write(folder, graph.freeze(model.signatures(config["data"]["max_value"])),
+                    {"border": 0.0, "dataset": config["data"]["name"]})
 
 
 def python(*arguments, **options):

@@ -91,6 +91,7 @@ def test_a_named_step_is_exported_and_best_is_the_lowest_validation_loss(workdir
       continue
     assert code == 0, err
     described = json.loads((tmp_path / checkpoint / "1/signature.json").read_text())
+    assert described["metadata"]["dataset"] == "digits"  # how tfae-predict reads a picture
     assert described["metadata"]["step"] == step and f"step {step}" in out
 
 
