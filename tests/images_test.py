@@ -184,6 +184,31 @@ def test_a_written_png_is_read_back_and_what_lies_outside_is_clipped(tmp_path, p
     images.write_png(tmp_path / "x.png", np.zeros((4, 3, 5)), 16)
 
 
+@pytest.mark.parametrize("dataset", [None, "images"])
+def test_no_flipped_bit_of_a_png_changes_pixels_in_silence(tmp_path, dataset):
+  # Smooth, as pictures are: of noise zlib keeps the bytes as they are, and finds more by itself.
+  pixels = np.asarray(Image.fromarray(np.random.default_rng(0).integers(
+      0, 256, (6, 6, 3), np.uint8)).resize((48, 40), Image.Resampling.BICUBIC))
+  path, wanted = save(tmp_path, pixels), Wanted((40, 48, 3), 255, dataset=dataset)
+  data = path.read_bytes()
+  for place in range(0, len(data), 7):
+    changed = bytearray(data)
+    changed[place] ^= 1 << place % 8
+    path.write_bytes(changed)
+    if dataset is None and place >= len(data) - 12:
+      continue  # the chunk that ends the file, and is empty: it is training that minds
+    with pytest.raises(InputError, match="x.png: ") as error:
+      images.read(path, wanted)
+    assert "\n" not in str(error.value)
+
+
+def test_a_png_without_pixels_is_one_clear_error(tmp_path):
+  data = save(tmp_path, PIXELS).read_bytes()
+  path = write("none.png", data[:33] + data[-12:])(tmp_path)  # the header, the end
+  with pytest.raises(InputError, match="none.png: can't be read .*Mend it, or fetch it again"):
+    images.read(path, DIGIT)
+
+
 # Of each kind that training takes, what it fed is what a model of such files is given.
 TAKEN = {
     "grey.png": ("L", {}), "colour.png": ("RGB", {}), "palette.png": ("P", {}),

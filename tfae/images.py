@@ -74,6 +74,9 @@ def read(path, wanted, *, resize=False, invert=False):
       ratio, padded on the shorter side with the median of its border.
     invert: whether bright becomes dark.
 
+  A flipped bit of a PNG is refused; one in the pixels of a JPEG, which has no checksum, may go
+  unnoticed: see `tfae.data.folder`.
+
   Raises:
     InputError: a file that can't be read, another size without `resize`, values that are not
       finite or out of range, a kind of image that has no one meaning.
@@ -199,6 +202,8 @@ def _read_image(path):
                          "side are read. Make it smaller first.")
       if getattr(image, "n_frames", 1) > 1:
         notes.append(f"has {image.n_frames} frames; the first is taken")
+      image.verify()  # of a PNG every checksum: decoding looks at none of those of the pixels
+    with Image.open(path) as image:
       image.load()
       image = ImageOps.exif_transpose(image)
   except FileNotFoundError:
@@ -206,8 +211,9 @@ def _read_image(path):
   except UnidentifiedImageError:
     raise InputError(f"{path}: is no image that can be read. Give a PNG or JPEG file, or a .npy "
                      "array.") from None
-  except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-    raise InputError(f"{path}: can't be read ({_said(error)}).") from None
+  except (OSError, SyntaxError, ValueError, IndexError, Image.DecompressionBombError) as error:
+    raise InputError(f"{path}: can't be read ({_said(error)}). Mend it, or fetch it again."
+                     ) from None
   if image.mode in ("I;16", "I;16B", "I;16L", "I"):
     pixels = np.asarray(image).astype(np.float64)
     if pixels.min() < 0 or pixels.max() > 65535:

@@ -10,6 +10,12 @@ pixel is the mean of what it covers, rounded. Grey files become colour by repeti
 grey as libpng and libjpeg weigh the channels. An EXIF rotation is not applied. What PNG and JPEG
 can hold beyond 8 bits and three channels (16 bits, transparency, CMYK) is refused, with the way
 out: see `tfae.data.picture`.
+
+Of a PNG every checksum is looked at: damage is an error. A JPEG has none. One that is cut off or
+whose tables are wrong is an error too; but a changed bit in its pixels is other pixels, for the
+decoder goes on: libjpeg warns at most, in a line on stderr that names no file and that TensorFlow's
+op does not return. A run's sha256 tells such a file from the right one, not which of the two is
+right.
 """
 
 import concurrent.futures
