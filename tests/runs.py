@@ -177,10 +177,10 @@ def finish(process):
   return process.returncode, out, err
 
 
-# Runs binaries, two at a time, each in a fork of a process that has imported what they share:
+# Runs programs, two at a time, each in a fork of a process that has imported what they share:
 # TensorFlow alone takes seconds, and is safe to fork until its first op.
 _MANY = """
-import importlib, json, os, sys, traceback
+import importlib, json, os, runpy, sys, traceback
 preload, folder, cases = json.load(sys.stdin)
 class Refuse:
   def find_spec(self, name, *rest):
@@ -199,10 +199,13 @@ for index, (binary, *flags) in enumerate(cases):
   if not child:
     for number, name in ((1, "out"), (2, "err")):
       os.dup2(os.open(f"{folder}/{name}-{index}", os.O_CREAT | os.O_WRONLY), number)
-    sys.argv = ["tfae-" + binary, *flags]
+    sys.argv = [binary if binary.endswith(".py") else "tfae-" + binary, *flags]
     code = 1
     try:
-      importlib.import_module("tfae.bin." + binary).run()
+      if binary.endswith(".py"):
+        runpy.run_path(binary, run_name="__main__")
+      else:
+        importlib.import_module("tfae.bin." + binary).run()
     except SystemExit as end:
       code = end.code or 0
     except BaseException:
@@ -220,13 +223,13 @@ print(json.dumps([codes[index] for index in range(len(cases))]))
 
 
 def many(cases, folder, preload):
-  """Runs binaries of tfae; returns a list of (exit code, stdout, stderr).
+  """Runs programs of tfae; returns a list of (exit code, stdout, stderr).
 
   Args:
-    cases: lists [NAME, FLAG, ...].
+    cases: lists [NAME, FLAG, ...], NAME that of a module of tfae.bin or the path of a script.
     folder: an empty one, for their output.
     preload: modules to import before the forks; without "tensorflow" among them, importing that
-      ends a binary with exit code 99.
+      ends a program with exit code 99.
   """
   done = subprocess.run([sys.executable, "-c", _MANY], text=True, capture_output=True,
                         input=json.dumps([preload, str(folder), cases]), env=ENVIRONMENT,
