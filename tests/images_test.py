@@ -7,6 +7,8 @@ from PIL import Image
 import pytest
 
 from tfae import images
+from tfae.data import datasets
+from tfae.data.pipeline import Batches
 from tfae.errors import InputError
 from tfae.images import Wanted
 
@@ -15,6 +17,8 @@ COLOUR = Wanted((4, 3, 3), 255)
 # A dark border, as the digits have it.
 PIXELS = np.array([[0, 0, 0], [0, 51, 0], [0, 255, 0], [0, 0, 0]], np.uint8)
 COLOURS = np.random.default_rng(0).integers(0, 256, (4, 3, 3), np.uint8)
+TURNED = Image.Exif()
+TURNED[0x0112] = 6  # turn it by 90 degrees clockwise to see it upright
 
 
 def save(folder, pixels, mode=None, name="x.png", **options):
@@ -65,9 +69,7 @@ def test_what_is_transparent_lies_on_white(tmp_path):
 
 
 def test_a_photograph_lies_the_way_its_camera_says(tmp_path):
-  exif = Image.Exif()
-  exif[0x0112] = 6  # turn it by 90 degrees clockwise to see it upright
-  turned = save(tmp_path, np.rot90(PIXELS).copy(), exif=exif)
+  turned = save(tmp_path, np.rot90(PIXELS).copy(), exif=TURNED)
   np.testing.assert_allclose(images.read(turned, DIGIT)[0][0, ..., 0], PIXELS / 255 * 16, rtol=1e-6)
 
 
@@ -180,3 +182,89 @@ def test_a_written_png_is_read_back_and_what_lies_outside_is_clipped(tmp_path, p
     images.write_png(pathlib.Path(tmp_path) / "nowhere" / "x.png", image, 16)
   with pytest.raises(InputError, match="5 channels"):
     images.write_png(tmp_path / "x.png", np.zeros((4, 3, 5)), 16)
+
+
+@pytest.mark.parametrize("dataset", [None, "images"])
+def test_no_flipped_bit_of_a_png_changes_pixels_in_silence(tmp_path, dataset):
+  # Smooth, as pictures are: of noise zlib keeps the bytes as they are, and finds more by itself.
+  pixels = np.asarray(Image.fromarray(np.random.default_rng(0).integers(
+      0, 256, (6, 6, 3), np.uint8)).resize((48, 40), Image.Resampling.BICUBIC))
+  path, wanted = save(tmp_path, pixels), Wanted((40, 48, 3), 255, dataset=dataset)
+  data = path.read_bytes()
+  for place in range(0, len(data), 7):
+    changed = bytearray(data)
+    changed[place] ^= 1 << place % 8
+    path.write_bytes(changed)
+    if dataset is None and place >= len(data) - 12:
+      continue  # the chunk that ends the file, and is empty: it is training that minds
+    with pytest.raises(InputError, match="x.png: ") as error:
+      images.read(path, wanted)
+    assert "\n" not in str(error.value)
+
+
+def test_a_png_without_pixels_is_one_clear_error(tmp_path):
+  data = save(tmp_path, PIXELS).read_bytes()
+  path = write("none.png", data[:33] + data[-12:])(tmp_path)  # the header, the end
+  with pytest.raises(InputError, match="none.png: can't be read .*Mend it, or fetch it again"):
+    images.read(path, DIGIT)
+
+
+# Of each kind that training takes, what it fed is what a model of such files is given.
+TAKEN = {
+    "grey.png": ("L", {}), "colour.png": ("RGB", {}), "palette.png": ("P", {}),
+    "bits.png": ("1", {}), "turned.png": ("RGB", {"exif": TURNED}), "grey.jpg": ("L", {}),
+    "colour.jpg": ("RGB", {}), "turned.jpg": ("RGB", {"exif": TURNED}),
+    "progressive.jpg": ("RGB", {"progressive": True}), "subsampled.jpg": ("RGB", {"subsampling": 2}),
+}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_model_of_image_files_is_fed_the_bits_that_training_was_fed(tmp_path, channels):
+  size, wanted = (12, 16), Wanted((12, 16, channels), 255, dataset="images")
+  pixels = np.random.default_rng(4).integers(0, 256, (9, 9, 3), np.uint8)
+  sizes = {"same": (16, 12), "landscape": (53, 24), "portrait": (21, 40), "small": (7, 5)}
+  for name, (mode, options) in TAKEN.items():
+    for kind, of_kind in sizes.items():
+      save(tmp_path, Image.fromarray(pixels).resize(of_kind, Image.Resampling.BICUBIC), mode,
+           f"{kind}-{name}", **options)
+  listed = datasets.load("images", tmp_path, size=size, channels=channels,
+                         fractions=(.8, 0, .2))
+  for part in (listed.train, listed.test):
+    batches = Batches(part.images, len(part))
+    (trained,), order = batches.read(0, 1, 1), batches.indices(0, 1)[0].numpy()
+    for image, row in zip(trained[0].numpy(), order, strict=True):
+      path = part.images.paths[row]
+      images.check(path, wanted, resize=True)
+      found, notes = images.read(path, wanted, resize=True)
+      assert found.dtype == np.float32 and found.shape == (1, *size, channels)
+      np.testing.assert_array_equal(found[0], image, err_msg=path)
+      assert any("cut around the centre" in note for note in notes) == ("same" not in path)
+      assert ("its EXIF orientation is not applied, as in training" in notes) == ("turned" in path)
+      inverted, _ = images.read(path, wanted, resize=True, invert=True)
+      np.testing.assert_array_equal(inverted[0], 255 - image)
+
+
+def test_a_model_of_image_files_is_given_none_that_training_would_have_refused(tmp_path):
+  wanted = Wanted((4, 3, 3), 255, dataset="images")
+  data = save(tmp_path, COLOURS).read_bytes()
+  flipped = bytearray(data)
+  flipped[-20] ^= 1
+  large = np.zeros((8, 9), np.uint8)
+  for path, text in (
+      (tmp_path / "nowhere.png", "nowhere.png: can't be read: No such file"),
+      (save(tmp_path, COLOURS, name="x.gif"), "x.gif: not a PNG or JPEG file"),
+      (save(tmp_path, COLOURS, "RGBA", "alpha.png"), "alpha.png: PNG with an alpha channel"),
+      (write("flipped.png", flipped)(tmp_path), "flipped.png: damaged PNG: wrong checksum"),
+      (write("cut.png", data[:-20])(tmp_path), "cut.png: truncated PNG"),
+      (save(tmp_path, large, name="large.png"), "has 8 x 9 pixels .*takes 4 x 3.*--resize")):
+    for ask in (images.check, images.read):
+      with pytest.raises(InputError, match=text) as error:
+        ask(path, wanted)
+      assert "\n" not in str(error.value)
+
+
+def test_a_model_of_image_files_takes_arrays_too_in_the_data_set_s_units(tmp_path):
+  np.save(tmp_path / "x.npy", COLOURS)
+  wanted = Wanted((4, 3, 3), 255, dataset="images")
+  images.check(tmp_path / "x.npy", wanted)
+  np.testing.assert_array_equal(images.read(tmp_path / "x.npy", wanted)[0][0], COLOURS)

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
-    {"errors", "files", "images", "machine"},
+    {"errors", "files", "machine"},
     {"specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
      "specs.memory", "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
      "specs.penalties", "specs.sections", "specs.systems", "specs.variational"},
@@ -22,7 +22,7 @@ FLOORS = [
     {"data.augmentation", "data.cifar", "data.corruption", "data.datasets", "data.distortion",
      "data.fetchers", "data.folder", "data.idx", "data.mnist", "data.picture", "data.pipeline",
      "data.reading", "data.sources", "data.splits"},
-    {"layers", "network", "optimizers", "checkpoint", "weights"},
+    {"images", "layers", "network", "optimizers", "checkpoint", "weights"},
     {"models.model", "models.autoencoder", "models.classifier", "models.penalties",
      "models.probe", "models.variational"},
     {"tasks.task", "tasks.reconstruct", "tasks.classify", "tasks.probe", "tasks.variational"},
@@ -37,7 +37,6 @@ SAME_FLOOR = {
     "files": {"errors"},
     "specs.layers": {"specs.basic", "specs.normalization"},
     "specs.memory": {"specs.layers"},
-    "images": {"errors", "files"},
     "specs.mirror": {"specs.layers"},
     "specs.model": {"specs.layers"},
     "specs.normalization": {"specs.basic"},

@@ -30,8 +30,20 @@ def test_a_container_s_limit_counts_where_it_is_lower(monkeypatch, tmp_path):
     assert machine.memory_bytes() == pytest.approx(expected or total(), rel=0.01)
 
 
-def test_the_kind_of_machine_has_its_cores_and_its_architecture():
-  assert machine.kind().startswith(f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}")
+@pytest.mark.parametrize("cores, said", [(1, "1 core"), (2, "2 cores"), (11, "11 cores")])
+def test_the_kind_of_machine_has_its_cores_and_its_architecture(monkeypatch, cores, said):
+  monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+  assert machine.kind().startswith(f"{said}, {platform.machine()}")
+
+
+def test_the_cores_are_those_that_this_process_may_use():
+  there = os.sched_getaffinity(0)
+  one = {min(there)}
+  try:
+    os.sched_setaffinity(0, one)
+    assert machine.kind().startswith("1 core, ")
+  finally:
+    os.sched_setaffinity(0, there)
 
 
 def test_a_commit_says_if_files_differ_from_it(tmp_path):

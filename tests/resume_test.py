@@ -1,7 +1,5 @@
 """A run that was killed and goes on ends with the bits of a run that was not."""
 
-import concurrent.futures
-import os
 import pathlib
 import random
 import shutil
@@ -13,48 +11,20 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
 import tfae
+import victims
 from tfae import experiment as experiments
 from tfae import training
-from tfae.errors import InputError
+from tfae import workdir as workdirs
 
 TOTAL = 3 * 29  # 1,403 training images make 29 batches, the last one of 3
 
-# Trains as tfae-train does, and kills itself once it has taken (not saved) a step.
-VICTIM = """
-import os, signal, sys
-from tfae import loop
-kill_at = int(sys.argv.pop(1))
-original = loop.Loop.run
-def run(self, first, count):
-  if first < kill_at < first + count:
-    count = kill_at - first
-  result = original(self, first, count)
-  if first + count == kill_at:
-    os.kill(os.getpid(), signal.SIGKILL)
-  return result
-loop.Loop.run = run
-from tfae.bin import train
-train.run()
-"""
-
-# Waits for a line on stdin after each line of progress: the parent decides what comes next.
-TALKER = """
-import sys
-from tfae import metrics
-def say(self, text, always=False):
-  print(text, flush=True)
-  sys.stdin.readline()
-metrics.Progress.say = say
-from tfae.bin import train
-train.run()
-"""
-
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory):
-  path = tmp_path_factory.mktemp("config") / "config.py"
-  path.write_text(runs.CONFIG)
-  return path
+def nursery(tmp_path_factory):
+  """Starts training processes of the same experiment."""
+  with victims.nursery(tmp_path_factory.mktemp("nursery"), epochs=3,
+                       **{"logging.tensorboard": "false"}) as opened:
+    yield opened
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +48,6 @@ def whole(experiment, data, tmp_path_factory):
   return workdir
 
 
-def arguments(config, workdir, *more):
-  return f"--config={config}", f"--workdir={workdir}", *more
-
-
 def random_steps(count, seed):
   steps = sorted(random.Random(seed).sample(range(1, TOTAL), count))
   print(f"kills at steps {steps}, of seed {seed}")
@@ -100,11 +66,12 @@ def test_the_uninterrupted_run_has_all_lines_of_the_log_and_a_best_checkpoint(wh
   assert [v for name, v in tensors.items() if "moving_variance" in name and (v != 1).all()]
 
 
-def test_ten_snapshots_taken_at_random_steps_of_a_run_each_go_on_to_the_same_bits(
-    experiment, data, whole, tmp_path):
+@pytest.mark.parametrize("count", [4, pytest.param(10, marks=pytest.mark.full)])
+def test_snapshots_taken_at_random_steps_of_a_run_each_go_on_to_the_same_bits(
+    experiment, data, whole, tmp_path, count):
   # A copy of the folder at an instant is what kill -9 leaves. Every second one is taken right
   # after a save, the others between two: with steps that no checkpoint knows.
-  steps = random_steps(10, seed=2)
+  steps = random_steps(count, seed=6)
   copied = []
 
   def snapshot(step):
@@ -146,60 +113,41 @@ def test_an_exception_at_any_point_of_a_run_is_as_harmless_as_a_kill(
   runs.assert_same_bits(whole, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def killed(config, tmp_path_factory):
-  """The future of a run's folder: killed three times, each time in a process of its own.
-
-  Goes on while the tests that ask for it do other things: most of it is importing TensorFlow.
-  """
-  workdir = tmp_path_factory.mktemp("runs") / "killed"
-  steps = random_steps(3, seed=4)
-
-  def chain():
-    for step, per_loop in zip(steps, (4, 100, 9)):
-      code, _, err = runs.finish(runs.python("-c", VICTIM, step, *arguments(
-          config, workdir, f"--config.steps_per_loop={per_loop}")))
-      assert code == -signal.SIGKILL, err
-    code, out, err = runs.finish(runs.python("-m", "tfae.bin.train", *arguments(config, workdir)))
-    assert code == 0, err
-    assert '"run": "complete"' in out and f'"step": {TOTAL}' in out
-    return workdir
-
-  with concurrent.futures.ThreadPoolExecutor(1) as pool:
-    yield pool.submit(chain)
-
-
 def test_sigint_and_sigterm_save_and_exit_130_and_143_and_the_next_start_goes_on(
-    config, experiment, data, whole, killed, tmp_path):
-  del killed  # started, not yet needed
+    nursery, whole, tmp_path):
   workdir = tmp_path / "run"
   for number, code, epoch in ((signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2)):
-    process = runs.python("-c", TALKER, *arguments(config, workdir))
-    assert process.stdout.readline().startswith(f"epoch {epoch} ")
-    if number == signal.SIGINT:
-      with pytest.raises(InputError, match="another process is training there"):
-        training.train(experiment, workdir, data=data)
-    os.kill(process.pid, number)
-    found, _, err = runs.finish(process)
-    assert found == code, err
-    assert err.splitlines()[-1] == (f"stopped by signal {number} at step {epoch * 29}; the same "
-                                    "command resumes.")
+    life = nursery.live(workdir, {"signal": number, "epoch": epoch})
+    assert life.code == code, life.err
+    assert life.err.splitlines()[-1] == (f"stopped by signal {number} at step {epoch * 29}; the "
+                                         "same command resumes.")
     assert (workdir / f"checkpoints/ckpt-{epoch * 29}.index").exists()
     assert not any(line["kind"] == "test" for line in runs.lines(workdir))
-  code, _, err = runs.finish(runs.python("-m", "tfae.bin.train", *arguments(config, workdir)))
-  assert code == 0, err
+  life = nursery.live(workdir)
+  assert life.code == 0, life.err
   runs.assert_same_bits(whole, workdir)
 
 
+def test_a_process_does_not_train_where_another_trains(nursery, tmp_path):
+  with workdirs.locked(tmp_path):
+    life = nursery.live(tmp_path)
+  assert life.code == 2 and "another process is training there" in life.err
+  assert life.err.count("\n") == 1 and not list(tmp_path.glob("checkpoints/*"))
+
+
 def test_a_run_killed_with_signal_9_at_three_random_steps_in_turn_ends_with_the_same_bits(
-    whole, killed):
-  runs.assert_same_bits(whole, killed.result())
+    nursery, whole, tmp_path):
+  for step, per_loop in zip(random_steps(3, seed=4), (4, 100, 9), strict=True):
+    life = nursery.live(tmp_path, {"step": step}, f"--config.steps_per_loop={per_loop}")
+    assert (life.code, life.where) == (-signal.SIGKILL, f"step {step}"), life.err
+  life = nursery.live(tmp_path)
+  assert life.code == 0, life.err
+  assert '"run": "complete"' in life.out and f'"step": {TOTAL}' in life.out
+  runs.assert_same_bits(whole, tmp_path)
 
 
 def test_a_kill_during_the_very_first_save_leaves_a_folder_that_starts_afresh(
     experiment, data, whole, tmp_path, monkeypatch):
-  from tfae import workdir as workdirs  # pylint: disable=import-outside-toplevel
-
   def killed(*_):
     raise runs.Killed
 
@@ -212,7 +160,7 @@ def test_a_kill_during_the_very_first_save_leaves_a_folder_that_starts_afresh(
   runs.assert_same_bits(whole, tmp_path)
 
 
-@pytest.mark.parametrize("per_loop", [1, 7, 100])
+@pytest.mark.parametrize("per_loop", [1, pytest.param(7, marks=pytest.mark.full), 100])
 def test_loops_cut_differently_and_repeated_runs_give_the_same_bits(
     experiment, data, whole, tmp_path, per_loop):
   training.train(runs.replace(experiment, steps_per_loop=per_loop), tmp_path, data=data)

@@ -154,10 +154,14 @@ def replace(experiment_, **fields):
   return dataclasses.replace(experiment_, **fields)
 
 
-def publish_digits(workdir, folder):
-  """Writes what export_saved_model.py would of a run on the digits, in this process, unverified."""
-  model = build.load_model(workdir, device="/CPU:0")[0]
-  saved_model.write(folder, graph.freeze(model.signatures(16)), {"border": 0.0})
+def publish(workdir, folder):
+  """Writes what export_saved_model.py would of a run, in this process, unverified.
+
+  The border of its images is said to be dark, as that of the digits is.
+  """
+  model, _, config, _ = build.load_model(workdir, device="/CPU:0")
+  saved_model.write(folder, graph.freeze(model.signatures(config["data"]["max_value"])),
+                    {"border": 0.0, "dataset": config["data"]["name"]})
 
 
 def python(*arguments, **options):
@@ -173,10 +177,10 @@ def finish(process):
   return process.returncode, out, err
 
 
-# Runs binaries, two at a time, each in a fork of a process that has imported what they share:
+# Runs programs, two at a time, each in a fork of a process that has imported what they share:
 # TensorFlow alone takes seconds, and is safe to fork until its first op.
 _MANY = """
-import importlib, json, os, signal, sys, traceback
+import importlib, json, os, runpy, signal, sys, traceback
 preload, folder, cases, interrupted_at = json.load(sys.stdin)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run without
 class Refuse:
@@ -201,10 +205,13 @@ for index, (binary, *flags) in enumerate(cases):
   if not child:
     for number, name in ((1, "out"), (2, "err")):
       os.dup2(os.open(f"{folder}/{name}-{index}", os.O_CREAT | os.O_WRONLY), number)
-    sys.argv = ["tfae-" + binary, *flags]
+    sys.argv = [binary if binary.endswith(".py") else "tfae-" + binary, *flags]
     code = 1
     try:
-      importlib.import_module("tfae.bin." + binary).run()
+      if binary.endswith(".py"):
+        runpy.run_path(binary, run_name="__main__")
+      else:
+        importlib.import_module("tfae.bin." + binary).run()
     except SystemExit as end:
       code = end.code or 0
     except BaseException:
@@ -222,18 +229,18 @@ print(json.dumps([codes[index] for index in range(len(cases))]))
 
 
 def many(cases, folder, preload, interrupted_at=None):
-  """Runs binaries of tfae; returns a list of (exit code, stdout, stderr).
+  """Runs programs of tfae; returns a list of (exit code, stdout, stderr).
 
   Args:
-    cases: lists [NAME, FLAG, ...].
+    cases: lists [NAME, FLAG, ...], NAME that of a module of tfae.bin or the path of a script.
     folder: an empty one, for their output.
     preload: modules to import before the forks; without "tensorflow" among them, importing that
-      ends a binary with exit code 99.
-    interrupted_at: module at whose import a binary gets SIGINT.
+      ends a program with exit code 99.
+    interrupted_at: module at whose import a program gets SIGINT.
   """
   done = subprocess.run([sys.executable, "-c", _MANY], text=True, capture_output=True,
-                        input=json.dumps([preload, str(folder), cases, interrupted_at]), env=ENVIRONMENT,
-                        cwd=folder, check=False)
+                        input=json.dumps([preload, str(folder), cases, interrupted_at]),
+                        env=ENVIRONMENT, cwd=folder, check=False)
   assert done.returncode == 0, done.stderr
   return [(code, *((folder / f"{stream}-{index}").read_text() for stream in ("out", "err")))
           for index, code in enumerate(json.loads(done.stdout))]

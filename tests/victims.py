@@ -40,6 +40,7 @@ class Life:
   code: int
   where: str
   seconds: float
+  out: str
   err: str
 
   @property
@@ -60,21 +61,25 @@ class Nursery:
     # Its own session: a Ctrl-C is for the one who asks for kills, not for the victims.
     self._process = runs.python(__file__, start_new_session=True)
 
-  def live(self, workdir, fault=None):
-    """Trains in a process that `fault` may end; returns a Life.
+  def live(self, workdir, fault=None, *flags):
+    """Trains in a process that `fault` may end, with more flags if given; returns a Life.
 
     A fault is a dict: {"point": of SAVE or OTHER, "passing": n} kills at the n-th passing of a
     point; {"line": n} before the n-th line of tfae that is executed; {"seconds": s} after so
     long, wherever that is; {"bytes": n, "passing": m}: in the middle of the write that makes a
-    file of the m-th save larger than n bytes (by the kernel, SIGXFSZ).
+    file of the m-th save larger than n bytes (by the kernel, SIGXFSZ). {"step": n}: once step n is
+    taken, not yet saved. {"signal": number, "epoch": n}: sends itself a signal when it is about to
+    tell of its progress in that epoch.
     """
-    request = {"flags": [*self._flags, f"--workdir={workdir}"], "fault": fault or {},
-               "err": str(self.folder / "err")}
+    said = {name: str(self.folder / name) for name in ("out", "err")}
+    request = {"flags": [*self._flags, f"--workdir={workdir}", *flags], "fault": fault or {},
+               **said}
     self._process.stdin.write(json.dumps(request) + "\n")
     self._process.stdin.flush()
     answer = self._process.stdout.readline()
     assert answer, runs.finish(self._process)
-    return Life(**json.loads(answer), err=(self.folder / "err").read_text())
+    return Life(**json.loads(answer),
+                **{name: pathlib.Path(path).read_text() for name, path in said.items()})
 
   def close(self):
     code, _, err = runs.finish(self._process)
@@ -224,6 +229,10 @@ def _install(fault, where):
     left[point] -= 1
 
   files.reached = reached
+  if "step" in fault:
+    _kill_after(fault["step"], die)
+  if "signal" in fault:
+    _signal_in(fault["epoch"], fault["signal"])
   if "line" not in fault:
     return
   library = str(runs.ROOT / "tfae")
@@ -243,13 +252,41 @@ def _install(fault, where):
   sys.settrace(lambda frame, *_: line if frame.f_code.co_filename.startswith(library) else None)
 
 
+def _kill_after(step, die):
+  """Cuts the loop at a step, and dies before anything but the loop knows of it."""
+  from tfae import loop  # pylint: disable=import-outside-toplevel
+  original = loop.Loop.run
+
+  def run(self, first, count):
+    if first < step < first + count:
+      count = step - first
+    result = original(self, first, count)
+    if first + count == step:
+      die(f"step {step}")
+    return result
+
+  loop.Loop.run = run
+
+
+def _signal_in(epoch, number):
+  from tfae import metrics  # pylint: disable=import-outside-toplevel
+  original = metrics.Progress.say
+
+  def say(self, text, always=False):
+    if text.startswith(f"epoch {epoch} "):
+      os.kill(os.getpid(), number)
+    return original(self, text, always)
+
+  metrics.Progress.say = say
+
+
 def _live(request, where):
   """Trains, in a fork, and ends the process."""
   from tfae.bin import train  # pylint: disable=import-outside-toplevel
   signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
   os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-  os.dup2(0, 1)
-  os.dup2(os.open(request["err"], os.O_CREAT | os.O_TRUNC | os.O_WRONLY), 2)
+  for number, name in ((1, "out"), (2, "err")):
+    os.dup2(os.open(request[name], os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
   sys.argv = ["tfae-train", *request["flags"]]
   code = 1
   try:
@@ -259,6 +296,7 @@ def _live(request, where):
     code = end.code or 0
   except BaseException:  # pylint: disable=broad-exception-caught
     traceback.print_exc()
+  sys.stdout.flush()
   sys.stderr.flush()
   os._exit(code)
 

@@ -35,7 +35,8 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
     examples: images `[n, ...]` in the dataset's units that the verification runs on; None: random
       ones between 0 and max_value, or 1 / scale.
     max_value: largest value of an image, for signature.json.
-    metadata: dict of JSON values for signature.json.
+    metadata: dict of JSON values for signature.json. From {"dataset": "images"} tfae-predict knows
+      that the model was trained on image files, and reads its own as training did.
     keep: how many versions stay; None: all.
 
   Returns:

@@ -1,20 +1,24 @@
 """Image files from outside, brought to what a model takes: size, channels, units; and back to PNG.
 
-Whatever is changed on the way is said, in words, in a list of notes. Pure NumPy and Pillow.
+Whatever is changed on the way is said, in words, in a list of notes. NumPy and Pillow; for a model
+that was trained on image files what decoded those, `tfae.data.folder`.
 """
 
 import dataclasses
 import io
 import pathlib
+import struct
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tfae import files
+from tfae.data import folder
 from tfae.errors import InputError
 
 _LARGEST = 2**14  # pixels of a side: beyond it a file is no picture of a digit
 _DARK, _BRIGHT = 0.25, 0.75  # of a border: between them it says nothing about polarity
+_ORIENTATION = 0x0112  # the EXIF tag
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +28,18 @@ class Wanted:
   shape: (height, width, channels).
   max_value: largest pixel value, in the data set's units.
   border: `border` of the data set's images, or None if it is not known.
+  dataset: name of the data set that it was trained on, or None if it is not known. With 'images'
+    an image file is brought to the model's size as training brought its own.
   """
   shape: tuple
   max_value: float
   border: float | None = None
+  dataset: str | None = None
+
+  @property
+  def from_files(self):
+    """Whether the model was trained on image files."""
+    return self.dataset == "images"
 
 
 def border(images, max_value):
@@ -40,16 +52,30 @@ def border(images, max_value):
   return float(np.median(np.concatenate([edge.ravel() for edge in edges])) / max_value)
 
 
+def check(path, wanted, *, resize=False):
+  """Raises the InputError of `read` that can be known without TensorFlow, which `read` imports.
+
+  Only where it does: of an image file for a model that was trained on such.
+  """
+  if wanted.from_files and pathlib.Path(path).suffix != ".npy":
+    _listed(path, wanted, resize)
+
+
 def read(path, wanted, *, resize=False, invert=False):
   """Returns (images float32 `[n, *wanted.shape]` in the data set's units, notes).
 
   Args:
     path: a PNG, JPEG or other file that Pillow reads, one image; or .npy, `[height, width]`,
       `[height, width, channels]` or `[n, height, width, channels]`, in the data set's units.
-    wanted: a `Wanted`.
-    resize: whether an image of another size is brought to the model's: by averaging over areas,
-      keeping its aspect ratio, padded on the shorter side with the median of its border.
+    wanted: a `Wanted`. If the model was trained on image files, PNG and JPEG files are taken and
+      decoded as `tfae.data.folder` does, to the bit; what it refuses is refused.
+    resize: whether an image of another size is brought to the model's: as `tfae.data.folder` does,
+      if the model was trained on image files; else by averaging over areas, keeping its aspect
+      ratio, padded on the shorter side with the median of its border.
     invert: whether bright becomes dark.
+
+  A flipped bit of a PNG is refused; one in the pixels of a JPEG, which has no checksum, may go
+  unnoticed: see `tfae.data.folder`.
 
   Raises:
     InputError: a file that can't be read, another size without `resize`, values that are not
@@ -59,6 +85,9 @@ def read(path, wanted, *, resize=False, invert=False):
   height, width, channels = wanted.shape
   if path.suffix == ".npy":
     images, notes = _read_array(path, wanted), []
+  elif wanted.from_files:
+    listed, notes = _listed(path, wanted, resize)
+    images = listed[:].astype(np.float64)
   else:
     if channels not in (1, 3):
       raise InputError(f"{path}: the model takes images of {channels} channels, which no image "
@@ -66,10 +95,7 @@ def read(path, wanted, *, resize=False, invert=False):
     image, notes = _read_image(path)
     image = _with_channels(image, channels, notes)
     if image.shape[:2] != (height, width):
-      if not resize:
-        raise InputError(f"{path}: has {image.shape[0]} x {image.shape[1]} pixels (height x "
-                         f"width), the model takes {height} x {width}. Crop it to what is to be "
-                         "seen, and resize it, or let --resize do that.")
+      _check_resize(path, image.shape[:2], wanted, resize)
       image = _resized(image, height, width, notes)
     images = image[None] * wanted.max_value
   if invert:
@@ -134,6 +160,38 @@ def _read_array(path, wanted):
   return array
 
 
+def _check_resize(path, size, wanted, resize):
+  if not resize:
+    raise InputError("{}: has {} x {} pixels (height x width), the model takes {} x {}. Crop it to "
+                     "what is to be seen, and resize it, or let --resize do that.".format(
+                         path, *size, *wanted.shape[:2]))
+
+
+def _listed(path, wanted, resize):
+  """Returns (`tfae.data.folder.FolderImages` of one file, notes); decodes nothing."""
+  height, width, channels = wanted.shape
+  listed, header = folder.read_one(path, (height, width), channels)
+  notes = []
+  if (header.height, header.width) != (height, width):
+    _check_resize(path, (header.height, header.width), wanted, resize)
+    notes.append(f"resized from {header.height} x {header.width} to {height} x {width} as the "
+                 "model's training images were: cut around the centre, averaged over areas")
+  if _orientation(path) != 1:
+    notes.append("its EXIF orientation is not applied, as in training")
+  return listed, notes
+
+
+def _orientation(path):
+  """Returns the EXIF orientation that stands before a file's pixels, 1 if none; decodes nothing."""
+  exif = Image.Exif()
+  try:
+    with Image.open(path) as image:
+      exif.load(image.info.get("exif", b""))
+    return exif.get(_ORIENTATION, 1)
+  except (OSError, SyntaxError, ValueError, TypeError, struct.error):
+    return 1  # whether the file is taken is not for its EXIF to say
+
+
 def _read_image(path):
   """Returns (float64 `[height, width, 1 or 3]` in [0, 1], notes)."""
   notes = []
@@ -144,6 +202,8 @@ def _read_image(path):
                          "side are read. Make it smaller first.")
       if getattr(image, "n_frames", 1) > 1:
         notes.append(f"has {image.n_frames} frames; the first is taken")
+      image.verify()  # of a PNG every checksum: decoding looks at none of those of the pixels
+    with Image.open(path) as image:
       image.load()
       image = ImageOps.exif_transpose(image)
   except FileNotFoundError:
@@ -151,8 +211,9 @@ def _read_image(path):
   except UnidentifiedImageError:
     raise InputError(f"{path}: is no image that can be read. Give a PNG or JPEG file, or a .npy "
                      "array.") from None
-  except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-    raise InputError(f"{path}: can't be read ({_said(error)}).") from None
+  except (OSError, SyntaxError, ValueError, IndexError, Image.DecompressionBombError) as error:
+    raise InputError(f"{path}: can't be read ({_said(error)}). Mend it, or fetch it again."
+                     ) from None
   if image.mode in ("I;16", "I;16B", "I;16L", "I"):
     pixels = np.asarray(image).astype(np.float64)
     if pixels.min() < 0 or pixels.max() > 65535:

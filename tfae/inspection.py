@@ -34,7 +34,8 @@ class Run:
     self.path, self._checkpoint, self._device = workdir, checkpoint, device
     data = self._config["data"]
     border = images.border(workdirs.read_examples(workdir), data["max_value"])
-    self.wanted = images.Wanted(tuple(data["image_shape"]), data["max_value"], border)
+    self.wanted = images.Wanted(tuple(data["image_shape"]), data["max_value"], border,
+                                data.get("name"))
 
   @functools.cached_property
   def model(self):
@@ -77,7 +78,8 @@ class Export:
       digest = self.description["saved_model_sha256"]
       inputs = [i for s in self.description["signatures"].values() for i in s["inputs"].items()]
       entry = dict(inputs).get("images")
-      border = self.description["metadata"].get("border")
+      metadata = self.description["metadata"]
+      border, dataset = metadata.get("border"), metadata.get("dataset")
     except FileNotFoundError:
       raise InputError(f"saved_model={str(directory)!r}: has no signature.json, so tfae did not "
                        "export it.") from None
@@ -89,7 +91,8 @@ class Export:
                        "signature.json says. Export the run again.")
     self.wanted = None
     if entry and entry["value_range"] and len(entry["shape"]) == 4:
-      self.wanted = images.Wanted(tuple(entry["shape"][1:]), entry["value_range"][1], border)
+      self.wanted = images.Wanted(tuple(entry["shape"][1:]), entry["value_range"][1], border,
+                                  dataset)
 
   def frozen(self):
     """Returns its `tfae.graph.Frozen`."""

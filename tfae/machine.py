@@ -31,9 +31,10 @@ def kind():
   except OSError:
     text = ""
   fields = dict(map(str.strip, line.split(":", 1)) for line in text.splitlines() if ":" in line)
+  cores = len(os.sched_getaffinity(0))
   features = [name for name in _FEATURES if name in fields.get("flags", "").split()]
   return ", ".join(filter(None, [
-      f"{len(os.sched_getaffinity(0))} cores", platform.machine(), fields.get("model name"),
+      f"{cores} {'core' if cores == 1 else 'cores'}", platform.machine(), fields.get("model name"),
       " ".join(features)]))
 
 

@@ -56,7 +56,7 @@ def fixture_outcomes(tmp_path_factory):
   training.train(ex.Experiment(
       model=ex.Model((tfae.Flatten(), tfae.Dense(16, activation="relu"), tfae.Dense(3))),
       batch_size=100, steps=20, jit_compile="off", logging=runs.QUIET), tmp / "run")
-  runs.publish_digits(tmp / "run", tmp / "export")
+  runs.publish(tmp / "run", tmp / "export")
   image = tfae.load("digits").test.images[0, ..., 0]
   Image.fromarray((image.astype(np.float64) * 255 / 16).round().astype(np.uint8)).save(
       tmp / "digit.png")

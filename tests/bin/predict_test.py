@@ -17,6 +17,7 @@ from tfae import training
 from tfae.tasks.classify import Classify
 
 A, B = "{tmp}/a.png", "{tmp}/b.png"
+PICTURES = ["{tmp}/pictures/test/" + name for name in ("a.png", "b.jpg", "c.jpg", "d.png")]
 CASES = {
     "class": ["--workdir={tmp}/classifier", A, B],
     "class of the export": ["--saved_model={tmp}/elsewhere", A, B],
@@ -28,6 +29,9 @@ CASES = {
     "score": ["--workdir={tmp}/autoencoder", A],
     "rebuilt": ["--saved_model={tmp}/exported_autoencoder", "--json", A, B, "--out={tmp}/rebuilt"],
     "one file": ["--workdir={tmp}/autoencoder", A, "--out={tmp}/one.png"],
+    "pictures": ["--workdir={tmp}/of_files", "--json", "--resize", *PICTURES],
+    "pictures of the export": ["--saved_model={tmp}/exported_of_files", "--json", "--resize",
+                               *PICTURES],
     "no reconstruction": ["--workdir={tmp}/classifier", A, "--out={tmp}/there"],
 }
 # Those which are known before TensorFlow is there.
@@ -35,6 +39,10 @@ EARLY = {
     "no image": (["--workdir={tmp}/classifier"], "no image is given"),
     "no such image": (["--workdir={tmp}/classifier", "{tmp}/c.png"], "c.png: no such file"),
     "no model": ([A], "give one of --workdir=RUN and --saved_model=EXPORT"),
+    "no size for a picture": (["--workdir={tmp}/of_files", PICTURES[3], PICTURES[0]],
+                              "has 24 x 40 pixels (height x width), the model takes 6 x 8"),
+    "no picture": (["--saved_model={tmp}/exported_of_files", PICTURES[3], "{tmp}/three.npy",
+                    "{tmp}/damaged.png"], "damaged.png: damaged PNG: wrong checksum"),
     "no size": (["--saved_model={tmp}/elsewhere", "{tmp}/black_on_white_large.png"],
                 "has 16 x 16 pixels (height x width), the model takes 8 x 8"),
     "one file for two": (["--workdir={tmp}/autoencoder", A, B, "--out={tmp}/x.png"],
@@ -49,6 +57,19 @@ EARLY = {
 def png(path, image):
   Image.fromarray((np.asarray(image) * (255 / 16)).round().astype(np.uint8)).save(
       path)
+
+
+def _pictures(folder):
+  """Smooth colour pictures that lie, stand and say that they are turned, in train/ and test/."""
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  random = np.random.default_rng(0)
+  for part in ("train", "test"):
+    (folder / part).mkdir(parents=True)
+    for name, size in (("a.png", (40, 24)), ("b.jpg", (24, 40)), ("c.jpg", (30, 30)),
+                       ("d.png", (8, 6))):
+      Image.fromarray(random.integers(0, 256, (5, 5, 3), np.uint8)).resize(
+          size, Image.Resampling.BICUBIC).save(folder / part / name, exif=exif)
 
 
 @pytest.fixture(name="digits", scope="module")
@@ -66,8 +87,12 @@ def fixture_outcomes(tmp_path_factory, digits):
       task=Classify(), steps=120, **common), tmp / "classifier")
   training.train(ex.Experiment(model=ex.Model((tfae.Flatten(), tfae.Dense(16))), steps=60,
                                **common), tmp / "autoencoder")
-  for name in ("classifier", "autoencoder"):
-    runs.publish_digits(tmp / name, tmp / f"exported_{name}")
+  _pictures(tmp / "pictures")
+  training.train(ex.Experiment(
+      data=ex.Data("images", size=(6, 8)), model=ex.Model((tfae.Flatten(), tfae.Dense(4))),
+      steps=2, **{**common, "batch_size": 4}), tmp / "of_files", data_dir=tmp / "pictures")
+  for name in ("classifier", "autoencoder", "of_files"):
+    runs.publish(tmp / name, tmp / f"exported_{name}")
   (tmp / "again").mkdir()
   for name, image in (("a", digits.images[0]), ("b", digits.images[1]),
                       ("again/a", digits.images[2])):
@@ -76,6 +101,9 @@ def fixture_outcomes(tmp_path_factory, digits):
   (tmp / "exported_classifier").rename(tmp / "elsewhere")  # an export needs nothing of its run
   png(tmp / "black_on_white.png", reversed_)
   png(tmp / "black_on_white_large.png", reversed_.repeat(2, 0).repeat(2, 1))
+  data = bytearray((tmp / "a.png").read_bytes())
+  data[-20] ^= 1  # in the compressed pixels
+  (tmp / "damaged.png").write_bytes(data)
   np.save(tmp / "three.npy", digits.images[:3])
   place = lambda flags: ["predict", *(flag.format(tmp=tmp) for flag in flags)]
   ends = runs.many([place(flags) for flags in CASES.values()], tmp_path_factory.mktemp("said"),
@@ -151,6 +179,18 @@ def test_an_autoencoder_gives_its_score_and_the_reconstruction_as_png(outcomes, 
   assert out.splitlines()[1].startswith(f"{tmp}/a.png: score {first['score']:.4g}"[:-1])
   assert ends["one file"][0] == 0
   assert (tmp / "one.png").read_bytes() == (tmp / "rebuilt/a.png").read_bytes()
+
+
+def test_a_model_of_image_files_scores_them_as_its_training_read_them(outcomes):
+  tmp, ends = outcomes
+  images = tfae.load("images", tmp / "pictures", size=(6, 8)).test.images[:]
+  expected = build.load_model(tmp / "of_files")[0].score(images).numpy()
+  for name in ("pictures", "pictures of the export"):
+    found = answers(ends[name])
+    np.testing.assert_allclose([line["score"] for line in found], expected, rtol=1e-5)
+    assert [len(line["notes"]) for line in found] == [2, 2, 2, 1]
+    assert "24 x 40 to 6 x 8 as the model's training images were" in found[0]["notes"][0]
+    assert found[3]["notes"] == ["its EXIF orientation is not applied, as in training"]
 
 
 @pytest.mark.parametrize("name, text", [

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
+import runs
 import tmpfs
 import tfae
 from tfae import experiment, training
@@ -45,27 +46,56 @@ def finish(process):
   return process.returncode, out, err.splitlines()
 
 
-def test_two_exporters_at_once_publish_two_versions_of_the_same_bytes(workdir, tmp_path):
-  arguments = f"--workdir={workdir}", f"--export_dir={tmp_path}/served"
-  ends = [finish(process) for process in [start(*arguments), start(*arguments)]]
-  assert [code for code, *_ in ends] == [0, 0], ends
+# What is done to a copy of the run, and what the exporter says: without TensorFlow, and with it.
+SPOILT = {
+    "no run": (lambda run: shutil.rmtree(run), "holds no run"),
+    "no examples": (lambda run: (run / "examples.npy").write_bytes(b"no"),
+                    "examples.npy: can't be read"),
+    "no config": (lambda run: (run / "config.json").write_text("{"), "config.json: damaged"),
+    "no checkpoint": (lambda run: shutil.rmtree(run / "checkpoints"), "no checkpoint in"),
+}
+
+
+@pytest.fixture(name="outcomes", scope="module")
+def fixture_outcomes(workdir, tmp_path_factory):
+  """(folder, {case: how it ended}): exporters at work two at a time, each with its verifier."""
+  tmp = tmp_path_factory.mktemp("exports")
+  for name, (spoil, _) in SPOILT.items():
+    shutil.copytree(workdir, tmp / name)
+    spoil(tmp / name)
+  for version in "12":
+    (tmp / "kept" / version).mkdir(parents=True)
+  call = lambda run, to, *more: [str(SCRIPT), f"--workdir={run}", f"--export_dir={tmp / to}",
+                                 *more]
+  late = {"one": call(workdir, "served"), "two": call(workdir, "served"),
+          "best": call(workdir, "kept", "--checkpoint=best", "--keep=1"),
+          "no step": call(workdir, "none", "--checkpoint=0"),
+          "no checkpoint": call(tmp / "no checkpoint", "none")}
+  early = {name: call(tmp / name, "none") for name in SPOILT if name != "no checkpoint"}
+  ends = runs.many(list(late.values()), tmp_path_factory.mktemp("said"),
+                   ["tensorflow", "tfae.build", "tfae.workdir", "tfae.exporting"])
+  ends += runs.many(list(early.values()), tmp_path_factory.mktemp("said"), ["tfae.workdir"])
+  return tmp, dict(zip([*late, *early], ends, strict=True))
+
+
+def test_two_exporters_at_once_publish_two_versions_of_the_same_bytes(outcomes):
+  tmp, ends = outcomes
+  assert [ends[name][0] for name in ("one", "two")] == [0, 0], ends
   one, two = ({path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-               for path in (tmp_path / "served" / version).iterdir()} for version in "12")
+               for path in (tmp / "served" / version).iterdir()} for version in "12")
   assert one == two and set(one) == {"saved_model.pb", "signature.json", "fingerprint.pb"}
-  assert sorted(path.name for path in (tmp_path / "served").iterdir()) == ["1", "2"]
+  assert sorted(path.name for path in (tmp / "served").iterdir()) == ["1", "2"]
   # What it prints is what is there: sums, bytes, and bytes a parameter (64 x 6 + 6 + 64).
-  _, out, _ = ends[0]
+  _, out, _ = ends["one"]
   for digest in one.values():
     assert digest in out
-  size = (tmp_path / "served/1/saved_model.pb").stat().st_size
+  size = (tmp / "served/1/saved_model.pb").stat().st_size
   assert f"{size:,} bytes, {size / (64 * 6 + 6 + 64):.3f} a parameter (454)" in out
 
 
-def test_a_run_placed_on_other_devices_serves_what_its_checkpoint_holds(workdir, tmp_path):
-  code, _, err = finish(start(f"--workdir={workdir}", f"--export_dir={tmp_path}"))
-  assert code == 0, err
+def test_a_run_placed_on_other_devices_serves_what_its_checkpoint_holds(workdir, outcomes):
   images = np.load(workdir / "examples.npy").astype(np.float32)
-  served = tf.saved_model.load(str(tmp_path / "1")).signatures
+  served = tf.saved_model.load(str(outcomes[0] / "served/1")).signatures
   reader = tf.train.load_checkpoint(str(workdir / "checkpoints/ckpt-40"))
 
   def weight(path):
@@ -80,25 +110,33 @@ def test_a_run_placed_on_other_devices_serves_what_its_checkpoint_holds(workdir,
                              (back + mean) * 16, atol=1e-4)
 
 
-def test_a_named_step_is_exported_and_best_is_the_lowest_validation_loss(workdir, tmp_path):
+def test_best_is_the_lowest_validation_loss_and_signature_json_names_its_step(workdir, outcomes):
+  tmp, ends = outcomes
   lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
   best = min((line for line in lines if line["kind"] == "validation"), key=lambda l: l["loss"])
-  for checkpoint, step in (("best", best["step"]), ("0", 0)):
-    code, out, err = finish(start(f"--workdir={workdir}", f"--export_dir={tmp_path}/{checkpoint}",
-                                  f"--checkpoint={checkpoint}"))
-    if step == 0 and not (workdir / "checkpoints/ckpt-0.index").exists():
-      assert code == 2 and "expected 'latest', 'best' or one of the steps" in err[-1]
-      continue
-    assert code == 0, err
-    described = json.loads((tmp_path / checkpoint / "1/signature.json").read_text())
-    assert described["metadata"]["step"] == step and f"step {step}" in out
+  code, out, err = ends["best"]
+  assert code == 0, err
+  described = json.loads((tmp / "kept/3/signature.json").read_text())
+  assert described["metadata"]["dataset"] == "digits"  # how tfae-predict reads a picture
+  assert described["metadata"]["step"] == best["step"] and f"step {best['step']}" in out
 
 
-def test_keep_retires_old_versions_and_never_the_newest(workdir, tmp_path):
-  for _ in range(2):
-    code, _, err = finish(start(f"--workdir={workdir}", f"--export_dir={tmp_path}", "--keep=1"))
-    assert code == 0, err
-  assert [path.name for path in tmp_path.iterdir()] == ["2"]
+def test_a_step_without_a_checkpoint_is_one_line(workdir, outcomes):
+  assert not (workdir / "checkpoints/ckpt-0.index").exists()
+  code, _, err = outcomes[1]["no step"]
+  assert code == 2 and "expected 'latest', 'best' or one of the steps" in err.splitlines()[-1]
+
+
+def test_keep_retires_old_versions_and_never_the_newest(outcomes):
+  assert [path.name for path in (outcomes[0] / "kept").iterdir()] == ["3"]
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_workdir_that_can_not_be_exported_is_one_line_and_nothing_published(outcomes, name):
+  tmp, ends = outcomes
+  code, _, err = ends[name]
+  assert (code, err.count("\n")) == (2, 1) and SPOILT[name][1] in err
+  assert not (tmp / "none").exists()
 
 
 def test_a_full_disk_is_one_line_and_exit_code_2_and_a_full_temporary_folder_is_in_nobody_s_way(
@@ -120,19 +158,3 @@ def test_a_full_disk_is_one_line_and_exit_code_2_and_a_full_temporary_folder_is_
     code, out, err = finish(start(*arguments, TMPDIR=str(temporary)))
     assert code == 0 and f"published {disk}/served/2" in out, err
     assert tf.saved_model.load(str(disk / "served" / "2")).signatures["encode"]
-
-
-@pytest.mark.parametrize("spoil,message", [
-    (lambda run: shutil.rmtree(run), "holds no run"),
-    (lambda run: shutil.rmtree(run / "checkpoints"), "no checkpoint in"),
-    (lambda run: (run / "examples.npy").write_bytes(b"no"), "examples.npy: can't be read"),
-    (lambda run: (run / "config.json").write_text("{"), "config.json: damaged"),
-])
-def test_a_workdir_that_can_not_be_exported_is_one_line_and_nothing_published(
-    spoil, message, workdir, tmp_path):
-  run = tmp_path / "run"
-  shutil.copytree(workdir, run)
-  spoil(run)
-  code, _, err = finish(start(f"--workdir={run}", f"--export_dir={tmp_path}/served"))
-  assert (code, len(err)) == (2, 1) and message in err[0]
-  assert not (tmp_path / "served").exists()

@@ -18,7 +18,7 @@ from absl import logging as absl_logging
 import ml_collections
 from ml_collections import config_flags
 
-from tfae import inspection
+from tfae import images, inspection
 from tfae import workdir as workdirs
 from tfae.bin import interrupt
 from tfae.errors import InputError, nearest
@@ -243,6 +243,19 @@ def wanted(subject_):
     raise InputError(f"{subject_.path}: signature.json has no input 'images' [batch, height, "
                      "width, channels] with a value range, so image files mean nothing to it.")
   return subject_.wanted
+
+
+def read_images(paths, wanted_):
+  """Returns [(images, notes)] of `tfae.images.read` with the flags of `define_subject`.
+
+  Imports TensorFlow only where reading needs it, and not before all that can be is checked.
+  """
+  args = flags.FLAGS
+  for path in paths:
+    images.check(path, wanted_, resize=args.resize)
+  if wanted_.from_files:
+    import_tensorflow()
+  return [images.read(path, wanted_, resize=args.resize, invert=args.invert) for path in paths]
 
 
 def say_notes(path, notes):

@@ -68,8 +68,7 @@ def main():
 def _feeds(subject, args):
   feeds = {}
   if args.image:
-    feeds["images"], notes = images.read(args.image, cli.wanted(subject), resize=args.resize,
-                                         invert=args.invert)
+    (feeds["images"], notes), = cli.read_images([args.image], cli.wanted(subject))
     cli.say_notes(args.image, notes)
   for text in args.feed:
     name, equals, path = text.partition("=")

@@ -5,7 +5,8 @@
 
 Of a classifier: the class, and the probability of each. Of an autoencoder: its score, and with
 --out the reconstruction as PNG. An image of another size is refused without --resize, which keeps
-its aspect ratio and pads it with its border. MNIST is white on black: for black on white --invert.
+its aspect ratio and pads it with its border. For a model that was trained on image files a file is
+read, cut and resized as training did it. MNIST is white on black: for black on white --invert.
 """
 
 import json
@@ -29,7 +30,7 @@ def main(paths):
   if not paths:
     raise InputError("no image is given. Example: tfae-predict --workdir=W digit.png")
   wanted = cli.wanted(subject)
-  read = [images.read(path, wanted, resize=args.resize, invert=args.invert) for path in paths]
+  read = cli.read_images(paths, wanted)
   if not args.json:
     for path, (_, notes) in zip(paths, read):
       cli.say_notes(path, notes)

@@ -10,6 +10,12 @@ pixel is the mean of what it covers, rounded. Grey files become colour by repeti
 grey as libpng and libjpeg weigh the channels. An EXIF rotation is not applied. What PNG and JPEG
 can hold beyond 8 bits and three channels (16 bits, transparency, CMYK) is refused, with the way
 out: see `tfae.data.picture`.
+
+Of a PNG every checksum is looked at: damage is an error. A JPEG has none. One that is cut off or
+whose tables are wrong is an error too; but a changed bit in its pixels is other pixels, for the
+decoder goes on: libjpeg warns at most, in a line on stderr that names no file and that TensorFlow's
+op does not return. A run's sha256 tells such a file from the right one, not which of the two is
+right.
 """
 
 import concurrent.futures
@@ -187,19 +193,23 @@ class _File:
   """One file: its path, its name within the folder, and what it was when it was read."""
   __slots__ = "path", "name", "state", "sha256"
 
-  def __init__(self, path, name):
-    self.path, self.name = path, name
-    self.state = _state(path)  # first: a change while it is read is seen later
-    try:
-      with open(path, "rb") as stream:
-        data = idx.read_up_to(stream, picture.MOST_BYTES + 1)
-    except OSError as error:
-      raise InputError(f"{path}: can't be read: {error.strerror}.") from error
-    try:
-      picture.check(data)
-    except picture.Bad as error:
-      raise InputError(f"{path}: {error}.") from None
-    self.sha256 = hashlib.sha256(data).digest()
+  def __init__(self, path, name, state, sha256):
+    self.path, self.name, self.state, self.sha256 = path, name, state, sha256
+
+
+def _read_file(path, name):
+  """Returns (_File, `picture.Header`) of a file that is taken; raises InputError for another."""
+  state = _state(path)  # first: a change while it is read is seen later
+  try:
+    with open(path, "rb") as stream:
+      data = idx.read_up_to(stream, picture.MOST_BYTES + 1)
+  except OSError as error:
+    raise InputError(f"{path}: can't be read: {error.strerror}.") from error
+  try:
+    header = picture.check(data)
+  except picture.Bad as error:
+    raise InputError(f"{path}: {error}.") from None
+  return _File(path, name, state, hashlib.sha256(data).digest()), header
 
 
 def _state(path):
@@ -208,6 +218,23 @@ def _state(path):
   except OSError:
     return None
   return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def read_one(path, size, channels):
+  """Checks one file as `read` does those of a folder; indexing decodes it as training would.
+
+  Args:
+    path: the file.
+    size, channels: as `read`'s.
+
+  Returns:
+    (FolderImages of that one file, its `tfae.data.picture.Header`).
+
+  Raises:
+    InputError: a file that can't be read, or is no image that is taken.
+  """
+  file, header = _read_file(str(path), os.path.basename(path))
+  return FolderImages([file], size, channels), header
 
 
 def read(data_dir, size, channels):
@@ -278,7 +305,7 @@ def _part(folder, classes, root, size, channels):
   files = []
   with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
     for start in range(0, len(paths), _AT_ONCE):  # a future is larger than what it finds
-      files += pool.map(lambda path: _File(str(path), path.relative_to(root).as_posix()),
+      files += pool.map(lambda path: _read_file(str(path), path.relative_to(root).as_posix())[0],
                         paths[start:start + _AT_ONCE])
   kind = np.uint8 if classes is None or len(classes) <= 256 else np.int32
   return FolderImages(files, size, channels), None if classes is None else np.array(labels, kind)

@@ -44,8 +44,8 @@ def check(data):
   elif data.startswith(_JPEG):
     header = _jpeg(data)
   else:
-    raise Bad(f"not a PNG or JPEG file: begins with 0x{data[:4].hex() or '(nothing)'}. Take it "
-              "out of the folder, or convert it")
+    raise Bad(f"not a PNG or JPEG file: begins with 0x{data[:4].hex() or '(nothing)'}. Convert "
+              "it, or leave it out")
   if not 0 < header.height * header.width <= _MOST_PIXELS:
     raise Bad(f"found {header.height} x {header.width} pixels, expected 1 to {_MOST_PIXELS:,}. "
               "Scale it down")
