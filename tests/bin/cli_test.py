@@ -92,7 +92,7 @@ MISTAKES = {
     "idx without folder": ([*TRAIN, "--config.data.name=idx"], ["data_dir"]),
     "batch larger than data": ([*TRAIN, "--config.batch_size=1501"],
                                ["batch_size=1501", "1 to 1500"]),
-    "all for validation": ([*TRAIN, "--config.data.validation=1500"], ["validation=1500"]),
+    "all for validation": ([*TRAIN, "--config.data.validation=1500"], ["data.validation=1500"]),
     "thread count": ([*TRAIN, "--intra_op_threads=-1"], ["--intra_op_threads=-1"]),
     "argument": ([*TRAIN, "extra"], ["unexpected argument 'extra'"]),
     "syntax error": (train_with("syntax"), ["SyntaxError", "syntax.py, line 5"]),

@@ -153,8 +153,8 @@ def _labels(config, parts):
     return parts[0].labels
   labels = [part.labels for part in parts]
   if (labels[0] is None) != (labels[1] is None):
-    raise InputError("pool or fractions: one of train and test has labels, the other has none. "
-                     "Add the missing label file, or take away the other.")
+    raise InputError("data.pool or data.fractions: one of train and test has labels, the other has "
+                     "none. Add the missing label file, or take away the other.")
   return None if labels[0] is None else np.concatenate(labels)
 
 

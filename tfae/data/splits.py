@@ -30,7 +30,7 @@ def split(config, sizes, labels, seed):
   for field in ("stratify", "labels_per_class"):
     if getattr(config, field) and labels is None:
       default = "False" if field == "stratify" else "0"
-      raise InputError(f"{field}={getattr(config, field)}: expected {default}, the "
+      raise InputError(f"data.{field}={getattr(config, field)}: expected {default}, the "
                        f"{'train ' if not joined(config) else ''}images have no labels.")
   if config.fractions is not None:
     rows = _by_fractions(config, sum(sizes), labels, seed)
@@ -38,7 +38,7 @@ def split(config, sizes, labels, seed):
     rows = _by_ranges(config, *sizes)
   train, validation, test = rows
   if config.validation:
-    n = check_int("validation", config.validation, 0, len(train) - 1)
+    n = check_int("data.validation", config.validation, 0, len(train) - 1)
     train, validation = carve(train, None if labels is None else labels[train], n, seed,
                               config.stratify)
   if config.train_on == "validation":
@@ -73,7 +73,7 @@ def carve(rows, labels, n, seed, stratify):
       _, chosen = train_test_split(np.arange(len(rows)), test_size=n, random_state=seed % 2**32,
                                    stratify=labels)
     except ValueError as error:
-      raise InputError(f"stratify=True, validation={n}: not possible: {error}") from error
+      raise InputError(f"data.stratify=True, data.validation={n}: not possible: {error}") from error
   else:
     chosen = np.random.Generator(np.random.Philox(seed)).permutation(len(rows))[:n]
   taken = np.zeros(len(rows), bool)
@@ -88,7 +88,7 @@ def _by_ranges(config, n_train, n_test):
   else:
     first_test = n_train
   train, validation, test = (
-      _range(f"{name}_range", getattr(config, f"{name}_range"), n,
+      _range(f"data.{name}_range", getattr(config, f"{name}_range"), n,
              "joined set" if config.pool else f"part {part}")
       for name, part, n in (("train", "train", n_train), ("validation", "train", n_train),
                             ("test", "test", n_test)))
@@ -96,7 +96,8 @@ def _by_ranges(config, n_train, n_test):
     train = np.arange(n_train) if validation is None else np.setdiff1d(np.arange(n_train),
                                                                        validation)
     if not len(train):
-      raise InputError(f"validation_range={config.validation_range}: leaves no image to train on.")
+      raise InputError(f"data.validation_range={config.validation_range}: leaves no image to train "
+                       "on. Use a smaller one.")
   return train, validation, first_test + (np.arange(n_test) if test is None else test)
 
 
@@ -122,8 +123,8 @@ def _by_fractions(config, n, labels, seed):
   result = [np.flatnonzero(part == name) for name in range(3)]
   for name, rows, share in zip(_NAMES, result, config.fractions):
     if share and not len(rows):
-      raise InputError(f"fractions={config.fractions}: leaves no image for {name}, of {n}. Use a "
-                       "larger fraction or more images.")
+      raise InputError(f"data.fractions={config.fractions}: leaves no image for {name}, of {n}. "
+                       "Use a larger fraction or more images.")
   return result[0], result[1] if second else None, result[2]
 
 
@@ -135,8 +136,8 @@ def _budget(rows, labels, n, seed):
   for value in np.unique(labels):
     members = rows[labels[rows] == value]
     if len(members) < n:
-      raise InputError(f"labels_per_class={n}: class {value} has {len(members)} training images. "
-                       "Use a smaller budget, or 0 for all.")
+      raise InputError(f"data.labels_per_class={n}: class {value} has {len(members)} training "
+                       "images. Use a smaller budget, or 0 for all.")
     kept.append(members[np.argsort(place[members])[:n]])
   return np.sort(np.concatenate(kept))
 
