@@ -214,7 +214,8 @@ TAKEN = {
     "grey.png": ("L", {}), "colour.png": ("RGB", {}), "palette.png": ("P", {}),
     "bits.png": ("1", {}), "turned.png": ("RGB", {"exif": TURNED}), "grey.jpg": ("L", {}),
     "colour.jpg": ("RGB", {}), "turned.jpg": ("RGB", {"exif": TURNED}),
-    "progressive.jpg": ("RGB", {"progressive": True}), "subsampled.jpg": ("RGB", {"subsampling": 2}),
+    "progressive.jpg": ("RGB", {"progressive": True}),
+    "subsampled.jpg": ("RGB", {"subsampling": 2}),
 }
 
 

@@ -210,6 +210,7 @@ for index, (binary, *flags) in enumerate(cases):
     try:
       if binary.endswith(".py"):
         runpy.run_path(binary, run_name="__main__")
+        code = 0
       else:
         importlib.import_module("tfae.bin." + binary).run()
     except SystemExit as end:
