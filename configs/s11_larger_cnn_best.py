@@ -1,6 +1,8 @@
 """A convolutional classifier with batch normalisation, on augmented images: a single model.
 
     tfae-train --config=configs/s11_larger_cnn_best.py --workdir=runs/s11_best
+
+.45 % error on the 10,000 test images (RESULTS.md: one seed), 30 epochs.
 """
 
 import tfae
