@@ -1,0 +1,57 @@
+"""Real inputs of every signature, and what the SavedModel itself answers to them."""
+
+import pathlib
+
+import numpy as np
+
+import check_saved_model as checker
+
+
+class Reference:
+  """A SavedModel, the inputs of its signatures and its answers.
+
+  `description` is signature.json as a dict, `feeds` {signature: {input: array [100, ...]}},
+  `outputs` {signature: {output: array [100, ...]}}, `tolerance` the bound of a float runtime as a
+  multiple of the larger of 1 and an output's largest value.
+  """
+
+  def __init__(self, tf, directory, description, images):
+    self.directory, self.description = pathlib.Path(directory), description
+    self.tolerance = description.get("tolerance", 1e-5)
+    signatures = tf.saved_model.load(str(directory)).signatures
+
+    def run(key, feeds):
+      tensors = {name: tf.constant(value) for name, value in feeds.items()}
+      return {name: value.numpy() for name, value in signatures[key](**tensors).items()}
+
+    feeder = checker.Feeder(tf, description, run, images)
+    self.feeds = {key: feeder(key) for key in sorted(description["signatures"])}
+    self.outputs = {key: run(key, feeds) for key, feeds in self.feeds.items()}
+
+  @property
+  def timed(self):
+    """The signature whose calls are timed."""
+    return "serving_default" if "serving_default" in self.feeds else min(self.feeds)
+
+
+def read(directory, files):
+  """Returns (TensorFlow, Reference) of a SavedModel and image files.
+
+  The files are checked before TensorFlow is imported. Raises checker.UserError: no export, no
+  example, or a file that holds no images of the model.
+  """
+  description = checker.read_signature_file(directory)
+  if not files:
+    raise checker.UserError(
+        "--examples: none given; a model is compared on real examples, such as "
+        "--examples=W/examples.npy of the run W that it was exported from.")
+  entry = checker.images_entry(description)
+  for file in files:
+    try:
+      checker.check_image_file(file, entry["shape"][1:])
+    except checker.UserError as error:
+      raise checker.UserError(str(error).replace("--images=", "--examples=", 1)) from None
+  tf = checker.import_tensorflow()
+  images = checker.read_images(tf, files, entry)
+  with checker.quiet():
+    return tf, Reference(tf, directory, description, np.asarray(images))
