@@ -10,7 +10,7 @@ LARGE_CALLS = 20  # at the largest batch
 
 def build_command(program):
   """Returns the make command that builds the client as `program`."""
-  tensorflow, = importlib.util.find_spec("tensorflow").submodule_search_locations
+  tensorflow = pathlib.Path(importlib.util.find_spec("tensorflow").origin).parent
   return ["make", "--quiet", "-C", CLIENTS / "c", f"TF={tensorflow}",
           f"PROGRAM={pathlib.Path(program).absolute()}"]
 
