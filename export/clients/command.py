@@ -32,7 +32,7 @@ def main(load, doc, arguments):
   """Prints every output of one call; with --out, writes FOLDER/NAME.npy as well."""
   parser = Parser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter,
                   allow_abbrev=False)
-  parser.add_argument("model", help="folder with a signature.json: an export, or converted from one")
+  parser.add_argument("model", help="an export, or what one was converted to")
   parser.add_argument("signature", help="such as serving_default")
   parser.add_argument("inputs", nargs="+", metavar="INPUT=FILE.npy")
   parser.add_argument("--out", metavar="FOLDER", help="write the outputs there as .npy files")

@@ -10,6 +10,7 @@
 static int ReadHeader(const char* text, Array* array) {
   const char* at = strstr(text, "'descr': '");
   if (!at || sscanf(at + 10, "%7[^']", array->type) != 1) return 0;
+  if (!strchr("fiub", array->type[1]) || !array->type[1]) return 0;
   if (!strstr(text, "'fortran_order': False")) return 0;
   if (!(at = strstr(text, "'shape': ("))) return 0;
   at += 10;
@@ -69,8 +70,9 @@ const char* WriteNpy(const char* path, const Array* array) {
     snprintf(shape + used, sizeof shape - used, "%lld,%s", (long long)array->shape[i],
              i + 1 < array->rank ? " " : "");
   }
-  int length = snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
-                        array->type, shape);
+  int length = snprintf(text, sizeof text,
+                        "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", array->type,
+                        shape);
   /* Magic, version and length are 10 bytes; the data begin at a multiple of 64. */
   int padded = (10 + length + 1 + 63) / 64 * 64 - 10;
   unsigned char start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(padded & 255),
