@@ -12,6 +12,7 @@ run, 2 a mistake.
 import argparse
 import dataclasses
 import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -43,7 +44,7 @@ def parse(arguments):
                       help="images of the data set, .npy or PNG, such as W/examples.npy of the run")
   parser.add_argument("--artefacts", metavar="DIR", help="the --out of convert_saved_model.py")
   parser.add_argument("--require", default="tf,tf1,onnx,litert", metavar="RUNTIME,...",
-                      help="those that must have run; none: --require=tf")
+                      help="those that must have run")
   parser.add_argument("--only", default=",".join(RUNTIMES), metavar="RUNTIME,...",
                       help=f"of {', '.join(RUNTIMES)}")
   parser.add_argument("--out", default="PARITY.md", metavar="FILE")
@@ -53,6 +54,9 @@ def parse(arguments):
   args.only = converting.chosen("--only", args.only, RUNTIMES)
   if args.calls < 1:
     raise UserError(f"--calls={args.calls}: expected 1 or more.")
+  args.out = pathlib.Path(args.out)
+  if not args.out.parent.is_dir() or args.out.is_dir():
+    raise UserError(f"--out={args.out}: expected a file in a folder that exists.")
   return args
 
 
@@ -102,7 +106,9 @@ def run(arguments):
     for name in args.only:
       rows.append(run_one(RUNTIMES[name], reference, given, pathlib.Path(scratch), args.calls))
       print("  ".join(cell for cell in report.cells(rows[-1]) if cell), flush=True)
-  pathlib.Path(args.out).write_text(report.text(rows, reference, args.calls), encoding="utf-8")
+  temporary = args.out.with_name(f".{args.out.name}.tmp-{os.getpid()}")
+  temporary.write_text(report.text(rows, reference, args.calls), encoding="utf-8")
+  temporary.replace(args.out)
   faults = faults_of(rows, args.require)
   for fault in faults:
     print(f"FAIL: {fault}")

@@ -1,5 +1,6 @@
 """One export of a toy model for all tests of this folder, and the programs of export/ to import."""
 
+import json
 import pathlib
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 for folder in ("tests", "export", "export/clients"):
   sys.path.append(str(ROOT / folder))
 import export_toy
-from runtimes import c_client
+from runtimes import c_client, process, worker
 from tfae import graph, saved_model
 
 
@@ -63,3 +64,15 @@ def on_cpu(monkeypatch):
   """The environment that a program of export/ sets for its whole process."""
   monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
   monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+  """Runs what would be a client's process in this one: importing TensorFlow takes seconds."""
+  call = process.call
+
+  def answer(command):
+    if command[0] == sys.executable:
+      return json.dumps(worker.main(*map(str, command[2:])))
+    return call(command)
+  monkeypatch.setattr(process, "call", answer)
