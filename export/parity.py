@@ -42,6 +42,8 @@ def parse(arguments):
   parser.add_argument("--saved_model", required=True, metavar="D/1", help="the exported version")
   parser.add_argument("--examples", action="append", default=[], metavar="FILE",
                       help="images of the data set, .npy or PNG, such as W/examples.npy of the run")
+  parser.add_argument("--allow_ops", default="", metavar="OP,...",
+                      help="ops that are run though they can do more than compute")
   parser.add_argument("--artefacts", metavar="DIR", help="the --out of convert_saved_model.py")
   parser.add_argument("--require", default="tf,tf1,onnx,litert", metavar="RUNTIME,...",
                       help="those that must have run")
@@ -100,7 +102,7 @@ def run(arguments):
   given = pathlib.Path(args.artefacts) if args.artefacts else None
   if given and not given.is_dir():
     raise UserError(f"--artefacts={given}: no such directory.")
-  _, reference = examples.read(args.saved_model, args.examples)
+  reference = examples.read(args.saved_model, args.examples, args.allow_ops)
   with tempfile.TemporaryDirectory() as scratch:
     rows = []
     for name in args.only:

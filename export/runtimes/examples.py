@@ -34,11 +34,12 @@ class Reference:
     return "serving_default" if "serving_default" in self.feeds else min(self.feeds)
 
 
-def read(directory, files):
-  """Returns (TensorFlow, Reference) of a SavedModel and image files.
+def read(directory, files, allow_ops=""):
+  """Returns the Reference of a SavedModel and image files.
 
-  The files are checked before TensorFlow is imported. Raises checker.UserError: no export, no
-  example, or a file that holds no images of the model.
+  The files are checked before TensorFlow is imported, the graph's ops before it runs: `allow_ops`
+  names, separated by commas, those that may do more than compute. Raises checker.UserError: no
+  export, no example, a file that holds no images of the model, or such an op.
   """
   description = checker.read_signature_file(directory)
   if not files:
@@ -52,6 +53,12 @@ def read(directory, files):
     except checker.UserError as error:
       raise checker.UserError(str(error).replace("--images=", "--examples=", 1)) from None
   tf = checker.import_tensorflow()
+  unsafe = checker.unsafe_ops(checker.read_meta_graph(directory)[1].graph_def)
+  refused = ",".join(sorted(unsafe.keys() - set(allow_ops.split(","))))
+  if refused:
+    raise checker.UserError(
+        f"--saved_model={directory}: not run, for it has ops that can do more than compute: "
+        f"{refused}. If you trust whoever made it: --allow_ops={refused}")
   images = checker.read_images(tf, files, entry)
   with checker.quiet():
-    return tf, Reference(tf, directory, description, np.asarray(images))
+    return Reference(tf, directory, description, np.asarray(images))

@@ -5,10 +5,12 @@ import importlib.util
 import json
 import pathlib
 import re
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 import convert_saved_model as converting
 import export_toy
@@ -100,6 +102,23 @@ def test_mistakes_are_one_line_and_exit_code_2_before_anything_is_converted(
     assert (code, lines, len(errors)) == (2, [], 1), (change, errors)
     assert errors[0].startswith("convert_saved_model.py: ") and re.search(message, errors[0])
   assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["litert"]
+
+
+def test_a_model_with_an_op_that_can_do_more_than_compute_is_not_loaded(
+    convert, export, images, tmp_path, monkeypatch):
+  path = shutil.copytree(export, tmp_path / "1") / "saved_model.pb"
+  model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+  model.meta_graphs[0].graph_def.node.add(name="write", op="WriteFile")
+  path.write_bytes(model.SerializeToString())
+  monkeypatch.setattr(tf.saved_model, "load", lambda *_: pytest.fail("it was loaded"))
+  code, _, errors = convert(f"--saved_model={path.parent}", f"--examples={images}",
+                            f"--out={tmp_path}/out", "--to=graphdef")
+  assert code == 2
+  assert errors[0].endswith("more than compute: WriteFile. If you trust whoever made it: "
+                            "--allow_ops=WriteFile")
+  with pytest.raises(pytest.fail.Exception):
+    convert(f"--saved_model={path.parent}", f"--examples={images}", f"--out={tmp_path}/out",
+            "--to=graphdef", "--allow_ops=WriteFile")
 
 
 @pytest.mark.parametrize("name, said", [

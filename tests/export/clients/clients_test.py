@@ -34,9 +34,16 @@ def test_every_signature_answers_as_the_live_model_does_at_any_batch(functions, 
 
 def test_the_command_line_prints_each_output_and_writes_it(export, toy, tmp_path, capsys):
   images = export_toy.examples(2)
-  np.save(tmp_path / "images.npy", images.astype(np.float64))  # made float32, as stated
-  command.main(tf1_client.load, "doc", [str(export), "encode", f"images={tmp_path}/images.npy",
-                                        f"--out={tmp_path}/out"])
+  np.save(tmp_path / "images.npy", images.astype(np.float64))
+  fed = []
+
+  def load(directory):
+    encode = tf1_client.load(directory)["encode"]
+    return {"encode": lambda images: fed.append(images.dtype) or encode(images=images)}
+
+  command.main(load, "doc", [str(export), "encode", f"images={tmp_path}/images.npy",
+                             f"--out={tmp_path}/out"])
+  assert fed == [np.float32]  # as signature.json states
   codes = np.load(tmp_path / "out/codes.npy")
   assert difference(codes, toy.encode(images).numpy()) <= 1e-5
   assert capsys.readouterr().out.startswith("codes float32 [2, 8] [")
