@@ -11,6 +11,7 @@ the target's extra installs. Exit code: 0 all converted, 1 one was not, 2 a mist
 
 import argparse
 import difflib
+import json
 import pathlib
 import sys
 
@@ -82,7 +83,7 @@ def convert(target, reference, out):
 
 def feeds_of(reference, folder):
   """Returns the feeds of the signatures that a converted model kept."""
-  kept = checker.json.loads((folder / artefact.SIGNATURE_FILE).read_text())["signatures"]
+  kept = json.loads((folder / artefact.SIGNATURE_FILE).read_text())["signatures"]
   return {key: reference.feeds[key] for key in kept}
 
 

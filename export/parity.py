@@ -22,7 +22,7 @@ from check_saved_model import UserError
 from converters import artefact
 from converters.targets import TARGETS
 import convert_saved_model as converting
-from runtimes import compare, examples, process, report
+from runtimes import compare, examples, floor, process, report
 from runtimes.table import RUNTIMES
 
 
@@ -108,8 +108,11 @@ def run(arguments):
     for name in args.only:
       rows.append(run_one(RUNTIMES[name], reference, given, pathlib.Path(scratch), args.calls))
       print("  ".join(cell for cell in report.cells(rows[-1]) if cell), flush=True)
+  least = floor.measure(reference.products, process.call) if reference.products else None
+  if least and any(row.answer for row in rows):
+    print(report.beside_floor(rows, reference, least))
   temporary = args.out.with_name(f".{args.out.name}.tmp-{os.getpid()}")
-  temporary.write_text(report.text(rows, reference, args.calls), encoding="utf-8")
+  temporary.write_text(report.text(rows, reference, args.calls, least), encoding="utf-8")
   temporary.replace(args.out)
   faults = faults_of(rows, args.require)
   for fault in faults:

@@ -5,13 +5,15 @@ import pathlib
 import numpy as np
 
 import check_saved_model as checker
+from runtimes import floor
 
 
 class Reference:
   """A SavedModel, the inputs of its signatures and its answers.
 
   `description` is signature.json as a dict, `feeds` {signature: {input: array [100, ...]}},
-  `outputs` {signature: {output: array [100, ...]}}, `tolerance` the bound of a float runtime as a
+  `outputs` {signature: {output: array [100, ...]}}, `products` the sizes of its matrix products or
+  None, `tolerance` the bound of a float runtime as a
   multiple of the larger of 1 and an output's largest value.
   """
 
@@ -27,6 +29,11 @@ class Reference:
     feeder = checker.Feeder(tf, description, run, images)
     self.feeds = {key: feeder(key) for key in sorted(description["signatures"])}
     self.outputs = {key: run(key, feeds) for key, feeds in self.feeds.items()}
+    with tf.Graph().as_default() as graph:
+      tf.import_graph_def(checker.read_meta_graph(directory)[1].graph_def, name="")
+    # Of the timed signature at batch 1: floor.products.
+    self.products = floor.products(graph, [
+        entry["tensor"] for entry in description["signatures"][self.timed]["outputs"].values()])
 
   @property
   def timed(self):

@@ -28,8 +28,8 @@ def _share(verdict):
   return f"{verdict.worst:.1e}{mark}"
 
 
-def text(rows, reference, calls):
-  """Returns the text of PARITY.md."""
+def text(rows, reference, calls, floor_ms):
+  """Returns the text of PARITY.md; floor_ms is what floor.measure said, or None."""
   metadata = reference.description.get("metadata", {})
   lines = ["# Parity", "",
            f"One frozen export (saved_model.pb sha256 "
@@ -41,10 +41,23 @@ def text(rows, reference, calls):
            "| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
   lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
   lines += ["", *notes(reference, calls), ""]
+  if floor_ms:
+    lines += [beside_floor(rows, reference, floor_ms), ""]
   for row in rows:
     lines += [f"- {row.runtime.name}: {fault}" for fault in (row.verdict.faults if row.verdict
                                                              else ())]
   return "\n".join(lines).rstrip() + "\n"
+
+
+def beside_floor(rows, reference, floor_ms):
+  """Returns a line: the bare products of the model, and the fastest float runtime beside them."""
+  fastest = min((row for row in rows if row.answer and not row.verdict.loss), default=None,
+                key=lambda row: row.answer.figures["p50_ms"])
+  beside = "" if fastest is None else (
+      f"; the fastest float runtime, {fastest.runtime.name}, takes "
+      f"{fastest.answer.figures['p50_ms'] / floor_ms:.2f} times that")
+  return (f"The {len(reference.products)} bare matrix products of {reference.timed} at batch 1, by "
+          f"numpy, take {floor_ms:.3f} ms{beside}.")
 
 
 def notes(reference, calls):

@@ -38,14 +38,6 @@ class Runtime:
     return f"{self.package} {importlib.metadata.version(self.package)}"
 
 
-def is_installed(module):
-  """Whether a module can be imported; its packages are imported for it, itself not."""
-  try:
-    return importlib.util.find_spec(module) is not None
-  except ModuleNotFoundError:
-    return False
-
-
 RUNTIMES = {runtime.name: runtime for runtime in (
     Runtime("tf", "tf_client.py", "tensorflow", "tensorflow"),
     Runtime("tf1", "tf1_client.py", "tensorflow", "tensorflow"),

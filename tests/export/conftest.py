@@ -72,7 +72,7 @@ def in_process(monkeypatch):
   call = process.call
 
   def answer(command):
-    if command[0] == sys.executable:
+    if command[0] == sys.executable and command[1].name == "worker.py":
       return json.dumps(worker.main(*map(str, command[2:])))
     return call(command)
   monkeypatch.setattr(process, "call", answer)

@@ -49,6 +49,10 @@ def test_runtimes_of_processes_of_their_own_agree_and_are_measured(run, small_ex
     numbers = [float(found[column].replace(",", "")) for column in report.HEADER[5:]]
     assert all(number > 0 for number in numbers)
     assert float(found["resident, MB"]) > 50  # a TensorFlow is in it
+  # conv2d and dense, and their mirror images.
+  beside, = re.findall("The 4 bare matrix products of reconstruct at batch 1, by numpy, take "
+                       "([0-9.]+) ms; the fastest float runtime, (?:c|tf1), takes", text)
+  assert float(beside) > 0
 
 
 def test_a_runtime_that_is_not_there_is_listed_and_fails_only_if_required(
