@@ -17,7 +17,7 @@ class Reference:
   multiple of the larger of 1 and an output's largest value.
   """
 
-  def __init__(self, tf, directory, description, images):
+  def __init__(self, tf, directory, description, graph_def, images):
     self.directory, self.description = pathlib.Path(directory), description
     self.tolerance = description.get("tolerance", 1e-5)
     signatures = tf.saved_model.load(str(directory)).signatures
@@ -30,7 +30,7 @@ class Reference:
     self.feeds = {key: feeder(key) for key in sorted(description["signatures"])}
     self.outputs = {key: run(key, feeds) for key, feeds in self.feeds.items()}
     with tf.Graph().as_default() as graph:
-      tf.import_graph_def(checker.read_meta_graph(directory)[1].graph_def, name="")
+      tf.import_graph_def(graph_def, name="")
     # Of the timed signature at batch 1: floor.products.
     self.products = floor.products(graph, [
         entry["tensor"] for entry in description["signatures"][self.timed]["outputs"].values()])
@@ -53,14 +53,18 @@ def read(directory, files, allow_ops=""):
     raise checker.UserError(
         "--examples: none given; a model is compared on real examples, such as "
         "--examples=W/examples.npy of the run W that it was exported from.")
-  entry = checker.images_entry(description)
-  for file in files:
-    try:
+  try:
+    entry = checker.images_entry(description)
+    for file in files:
       checker.check_image_file(file, entry["shape"][1:])
-    except checker.UserError as error:
-      raise checker.UserError(str(error).replace("--images=", "--examples=", 1)) from None
+  except checker.UserError as error:
+    raise checker.UserError(str(error).replace("--images", "--examples", 1)) from None
   tf = checker.import_tensorflow()
-  unsafe = checker.unsafe_ops(checker.read_meta_graph(directory)[1].graph_def)
+  digest, meta_graph = checker.read_meta_graph(directory)
+  if digest != description.get("saved_model_sha256"):
+    raise checker.UserError(f"--saved_model={directory}: saved_model.pb is not the file that was "
+                            "exported, its sha256 is not signature.json's. Export the model again.")
+  unsafe = checker.unsafe_ops(meta_graph.graph_def)
   refused = ",".join(sorted(unsafe.keys() - set(allow_ops.split(","))))
   if refused:
     raise checker.UserError(
@@ -68,4 +72,4 @@ def read(directory, files, allow_ops=""):
         f"{refused}. If you trust whoever made it: --allow_ops={refused}")
   images = checker.read_images(tf, files, entry)
   with checker.quiet():
-    return Reference(tf, directory, description, np.asarray(images))
+    return Reference(tf, directory, description, meta_graph.graph_def, np.asarray(images))

@@ -1,6 +1,7 @@
 """The converter: what it writes answers as the SavedModel does, or is not written."""
 
 import dataclasses
+import hashlib
 import importlib.util
 import json
 import pathlib
@@ -104,13 +105,19 @@ def test_mistakes_are_one_line_and_exit_code_2_before_anything_is_converted(
   assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["litert"]
 
 
-def test_a_model_with_an_op_that_can_do_more_than_compute_is_not_loaded(
+def test_a_model_that_is_not_the_exported_one_or_can_do_more_than_compute_is_not_loaded(
     convert, export, images, tmp_path, monkeypatch):
   path = shutil.copytree(export, tmp_path / "1") / "saved_model.pb"
   model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
   model.meta_graphs[0].graph_def.node.add(name="write", op="WriteFile")
   path.write_bytes(model.SerializeToString())
   monkeypatch.setattr(tf.saved_model, "load", lambda *_: pytest.fail("it was loaded"))
+  code, _, errors = convert(f"--saved_model={path.parent}", f"--examples={images}",
+                            f"--out={tmp_path}/out", "--to=graphdef")
+  assert code == 2 and "saved_model.pb is not the file that was exported" in errors[0]
+  description = json.loads((path.parent / "signature.json").read_text())
+  description["saved_model_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+  (path.parent / "signature.json").write_text(json.dumps(description))
   code, _, errors = convert(f"--saved_model={path.parent}", f"--examples={images}",
                             f"--out={tmp_path}/out", "--to=graphdef")
   assert code == 2
