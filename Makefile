@@ -18,7 +18,7 @@ demo: .venv/installed
 test: .venv/installed-test
 	$(BIN)/python -m pytest
 
-test-full: .venv/installed-test
+test-full: .venv/installed-full
 	$(BIN)/python -m pytest -m full
 
 # Ten minutes or more, on a machine that does nothing else.
@@ -36,6 +36,10 @@ bench: .venv/installed-bench
 
 .venv/installed-test: .venv/installed setup.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+.venv/installed-full: .venv/installed-test setup.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,onnx,litert,openvino]'
 	touch $@
 
 .venv/installed-bench: .venv/installed setup.py

@@ -36,6 +36,10 @@ setup(
         "test": ["pytest", "hypothesis"],
         # torch is pinned so that a CPU build of it that is there already (2.13.0+cpu) is left alone.
         "bench": ["keras>=3", "torch==2.13.0", "jax>=0.10.2", "onnxruntime", "tf2onnx>=1.17"],
+        # What export/convert_saved_model.py converts to, and the runtime that checks it.
+        "onnx": ["tf2onnx>=1.17", "onnxruntime"],
+        "litert": ["ai-edge-litert>=2"],
+        "openvino": ["openvino>=2026"],
         "gpu": ["tensorflow[and-cuda]>=2.18"],
     },
     entry_points={"console_scripts": [

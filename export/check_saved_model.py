@@ -1,10 +1,12 @@
 """Checks an exported SavedModel as a stranger would: with TensorFlow and numpy, without tfae.
 
   python export/check_saved_model.py --saved_model=D/1 [--images=FILE.npy|FILE.png ...]
+      [--allow_ops=OP,...]
 
 Prints one line for each output, then PASS, or FAIL and the reasons. Runs on the CPU. Images in a
 .npy file are in the units that signature.json states; the 0..255 of a PNG are scaled to its range.
-Exit code: 0 all checks passed, 1 a check failed, 2 the command or a file it names is wrong.
+A SavedModel is code: one with an op that can do more than compute is not run, unless you name the
+op. Exit code: 0 all checks passed, 1 a check failed, 2 the command or a file it names is wrong.
 """
 
 import argparse
@@ -21,6 +23,25 @@ import time
 import numpy as np
 
 BATCHES = (1, 3, 100)
+# Ops that only compute: no files, network, Python code, variables, generators, printing.
+SAFE_OPS = frozenset("""
+Abs Acos Acosh Add AddN AddV2 All Any ArgMax ArgMin Asin Asinh Atan Atan2 Atanh AvgPool BatchMatMul
+BatchMatMulV2 BatchMatMulV3 BatchToSpaceND BiasAdd Bitcast BroadcastArgs BroadcastTo Cast Ceil
+ClipByValue Concat ConcatV2 Const Conv2D Conv2DBackpropFilter Conv2DBackpropInput Conv3D
+Conv3DBackpropInputV2 Cos Cosh Cumprod Cumsum DecodeAndCropJpeg DecodeImage DecodeJpeg DecodePng
+DepthToSpace DepthwiseConv2dNative Digamma Div DivNoNan Einsum Elu EnsureShape Equal Erf Erfc Erfinv
+Exp ExpandDims Expm1 Fill Floor FloorDiv FloorMod FusedBatchNormV3 Gather GatherNd GatherV2 Greater
+GreaterEqual Identity IdentityN InvertPermutation IsFinite IsInf IsNan L2Loss LRN LeakyRelu Less
+LessEqual Lgamma LinSpace Log Log1p LogSoftmax LogicalAnd LogicalNot LogicalOr MatMul Max MaxPool
+MaxPoolV2 MaxPoolWithArgmax Maximum Mean Min Minimum MirrorPad Mod Mul MulNoNan Neg NoOp NotEqual
+OneHot OnesLike Pack Pad PadV2 PartitionedCall Placeholder PlaceholderWithDefault Pow
+PreventGradient Prod Range Rank RealDiv Reciprocal Relu Relu6 Reshape ResizeArea ResizeBicubic
+ResizeBilinear ResizeNearestNeighbor ReverseV2 Rint Roll Round Rsqrt ScatterNd Select SelectV2 Selu
+Shape ShapeN Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToBatchND SpaceToDepth
+SparseSoftmaxCrossEntropyWithLogits Split SplitV Sqrt Square SquaredDifference Squeeze StatelessIf
+StatelessRandomGetKeyCounter StatelessRandomNormalV2 StatelessRandomUniformV2 StatelessWhile
+StopGradient StridedSlice Sub Sum Tan Tanh Tile TopKV2 Transpose TruncateDiv Unpack Where Xdivy
+Xlog1py Xlogy ZerosLike""".split())
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
@@ -41,15 +62,17 @@ def parse(arguments):
   parser.add_argument("--saved_model", required=True, metavar="D/1", help="the exported version")
   parser.add_argument("--images", action="append", default=[], metavar="FILE",
                       help="a .npy file ([n,h,w,c], [n,h,w] or [h,w]) or a PNG")
+  parser.add_argument("--allow_ops", default="", metavar="OP,...",
+                      help="ops that are run though they can do more than compute")
   parser.add_argument("more_images", nargs="*", metavar="FILE", help="more of them")
-  flags = ["--" + name for name in ("saved_model", "images", "help")]
+  flags = ["--" + name for name in ("saved_model", "images", "allow_ops", "help")]
   for argument in arguments:
     if argument.startswith("--") and argument.split("=")[0] not in flags:
       close = difflib.get_close_matches(argument.split("=")[0], flags, n=1)
       raise UserError(f"unknown flag {argument.split('=')[0]}: expected {', '.join(flags)}."
                       + (f" Did you mean {close[0]}?" if close else ""))
   found = parser.parse_args(arguments)
-  return found.saved_model, found.images + found.more_images
+  return found.saved_model, found.images + found.more_images, set(found.allow_ops.split(","))
 
 
 def read_signature_file(directory):
@@ -162,8 +185,8 @@ def read_images(tf, paths, entry):
   return np.concatenate(found).astype(numpy_type(tf, entry))
 
 
-def check_graph(tf, directory, description, failures):
-  """Checks what saved_model.pb says, without running it; appends to `failures`."""
+def read_meta_graph(directory):
+  """Returns (sha256 of saved_model.pb, its one MetaGraphDef)."""
   from google.protobuf.message import DecodeError
   from tensorflow.core.protobuf import saved_model_pb2
   path = os.path.join(directory, "saved_model.pb")
@@ -175,13 +198,35 @@ def check_graph(tf, directory, description, failures):
     raise UserError(f"{path}: damaged, not a SavedModel protocol buffer.") from error
   if len(model.meta_graphs) != 1:
     raise UserError(f"{path}: damaged, {len(model.meta_graphs)} graphs: expected 1.")
-  if hashlib.sha256(content).hexdigest() != description.get("saved_model_sha256"):
+  return hashlib.sha256(content).hexdigest(), model.meta_graphs[0]
+
+
+def bodies(graph):
+  """Returns [(prefix of names, nodes)] of a GraphDef and of each function in its library."""
+  return [("", graph.node)] + [(function.signature.name + "/", function.node_def)
+                               for function in graph.library.function]
+
+
+def unsafe_ops(graph):
+  """Returns {op: name of a node} of the ops that can do more than compute.
+
+  A node that calls a function by the function's name is one of them: that name may be an op's.
+  """
+  return {node.op: prefix + node.name for prefix, nodes in bodies(graph) for node in nodes
+          if node.op not in SAFE_OPS}
+
+
+def check_graph(tf, directory, description, failures):
+  """Checks what saved_model.pb says, without running it; appends to `failures`.
+
+  Returns {op: name of a node} of the ops that can do more than compute.
+  """
+  digest, meta_graph = read_meta_graph(directory)
+  graph = meta_graph.graph_def
+  if digest != description.get("saved_model_sha256"):
     failures.append("saved_model.pb is not the file that was exported: its sha256 differs from "
                     "the one in signature.json")
-  graph = model.meta_graphs[0].graph_def
-  bodies = [("", graph.node)] + [(function.signature.name + "/", function.node_def)
-                                 for function in graph.library.function]
-  for prefix, nodes in bodies:
+  for prefix, nodes in bodies(graph):
     for node in nodes:
       if "Variable" in node.op or node.op == "VarHandleOp" or node.op.startswith("Resource"):
         failures.append(f"node {prefix}{node.name} is a variable op: {node.op}")
@@ -193,7 +238,7 @@ def check_graph(tf, directory, description, failures):
                           tf.TensorShape(info.tensor_shape).as_list())
                    for name, info in getattr(signature, side).items()}
             for side in ("inputs", "outputs")}
-      for key, signature in model.meta_graphs[0].signature_def.items()}
+      for key, signature in meta_graph.signature_def.items()}
   stated = {
       key: {side: {name: (entry["tensor"], entry["dtype"], entry["shape"])
                    for name, entry in signature[side].items()}
@@ -203,6 +248,7 @@ def check_graph(tf, directory, description, failures):
     if found.get(key) != stated.get(key):
       failures.append(f"signature {key}: saved_model.pb has {found.get(key)}, signature.json "
                       f"{stated.get(key)}")
+  return unsafe_ops(graph)
 
 
 class Feeder:
@@ -306,7 +352,7 @@ def print_table(rows):
 
 
 def check(arguments):
-  directory, paths = parse(arguments)
+  directory, paths, allowed = parse(arguments)
   description = read_signature_file(directory)
   entry = images_entry(description) if paths else None
   for path in paths:
@@ -314,11 +360,16 @@ def check(arguments):
   tf = import_tensorflow()
   failures = []
   images = read_images(tf, paths, entry) if paths else None
-  check_graph(tf, directory, description, failures)
+  unsafe = check_graph(tf, directory, description, failures)
+  refused = sorted(unsafe.keys() - allowed)
   if os.path.exists(os.path.join(directory, "variables")):
     failures.append("there is a variables folder: a frozen model has none")
+  for op in refused:
+    failures.append(f"node {unsafe[op]} is of op {op}, which is none that only computes; the model "
+                    f"is not run. If you trust whoever made it: --allow_ops={','.join(refused)}")
   try:
-    print_table(check_runs(tf, directory, description, images, failures))
+    if not refused:
+      print_table(check_runs(tf, directory, description, images, failures))
   except (KeyError, TypeError, ValueError, OSError, tf.errors.OpError) as error:
     failures.append(f"running failed: {type(error).__name__}: {str(error).splitlines()[0]}")
   for failure in failures:

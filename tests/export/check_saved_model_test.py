@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
 
 ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = ROOT / "export" / "check_saved_model.py"
@@ -130,7 +131,7 @@ def test_device_strings_variables_and_other_names_fail_each_with_its_reason(chec
     meta_graph.signature_def["score"].outputs["error"].name = "score/loss:0"
   rewrite(copy, change)
   (copy / "variables").mkdir()
-  code, lines, _ = check(f"--saved_model={copy}")
+  code, lines, _ = check(f"--saved_model={copy}", "--allow_ops=VarHandleOp")
   text = "\n".join(lines)
   assert code == 1
   assert "FAIL: node encode/codes names a device: /device:CPU:0" in text
@@ -139,6 +140,55 @@ def test_device_strings_variables_and_other_names_fail_each_with_its_reason(chec
   assert "FAIL: there is a variables folder" in text
   assert "FAIL: running failed: " in text
   assert "PASS" not in text
+
+
+def read_file(images):
+  text = tf.io.read_file("/dev/null")
+  return {"y": tf.reduce_sum(images, [1, 2, 3]) + tf.cast(tf.strings.length(text), tf.float32)}
+
+
+def test_a_model_with_an_op_that_can_do_more_than_compute_is_not_loaded_unless_told(
+    check, tmp_path, monkeypatch):
+  write_one(tmp_path / "1", read_file)
+  model = f"--saved_model={tmp_path / '1'}"
+  with monkeypatch.context() as patch:
+    patch.setattr(tf.saved_model, "load", lambda *_: pytest.fail("it was loaded"))
+    code, lines, _ = check(model)
+    assert code == 1
+    assert re.fullmatch("FAIL: node run/ReadFile is of op ReadFile, which is none that only "
+                        "computes; the model is not run. .*: --allow_ops=ReadFile,StringLength",
+                        lines[0])
+    assert len(lines) == 2 and "StringLength" in lines[1]
+    code, lines, _ = check(model, "--allow_ops=StringLength")
+    assert (code, len(lines)) == (1, 1)
+  code, lines, _ = check(model, "--allow_ops=StringLength,ReadFile")
+  assert (code, lines[-1][:4]) == (0, "PASS")
+
+
+def test_an_op_inside_a_function_is_found_also_by_a_name_that_is_a_function_s(check, copy):
+  def change(meta_graph):
+    function = meta_graph.graph_def.library.function.add()
+    function.signature.name = "Harmless"
+    function.node_def.add(name="write", op="WriteFile")
+    meta_graph.graph_def.node.add(name="call", op="Harmless")
+  rewrite(copy, change)
+  code, lines, _ = check(f"--saved_model={copy}")
+  assert code == 1
+  text = "\n".join(lines)
+  assert "FAIL: node Harmless/write is of op WriteFile" in text
+  assert "FAIL: node call is of op Harmless" in text
+
+
+def test_every_safe_op_is_one_of_tensorflow_s_and_keeps_no_state():
+  spec = importlib.util.spec_from_file_location("check_saved_model", SCRIPT)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  assert len(module.SAFE_OPS) > 100
+  for name in module.SAFE_OPS:
+    definition = op_def_registry.get(name)
+    assert definition is not None and not definition.is_stateful, name
+    words = re.findall("[A-Z][a-z]*", name)
+    assert not {"File", "Files", "Func", "Print", "Save", "Restore", "Send", "Recv"} & set(words)
 
 
 def test_a_signature_file_that_states_another_shape_fails(check, copy):

@@ -1,0 +1,22 @@
+"""Builds the C client against the TensorFlow of this Python, and reads what it prints."""
+
+import importlib.util
+import pathlib
+
+from runtimes.table import CLIENTS
+
+LARGE_CALLS = 20  # at the largest batch
+
+
+def build_command(program):
+  """Returns the make command that builds the client as `program`."""
+  tensorflow = pathlib.Path(importlib.util.find_spec("tensorflow").origin).parent
+  return ["make", "--quiet", "-C", CLIENTS / "c", f"TF={tensorflow}",
+          f"PROGRAM={pathlib.Path(program).absolute()}"]
+
+
+def figures(said):
+  """Returns the numbers of the line `timing load_ms=.. first_ms=.. p50_ms=.. ...` as a dict."""
+  line, = (line for line in said.splitlines() if line.startswith("timing "))
+  return {name: float(value) for name, value in
+          (pair.split("=") for pair in line.split()[1:])}
