@@ -15,7 +15,7 @@ import tensorflow as tf
 sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
 import tmpfs
 import tfae
-from tfae import experiment, training
+from tfae import experiment, training, warmup
 
 ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = ROOT / "export" / "export_saved_model.py"
@@ -50,8 +50,10 @@ def test_two_exporters_at_once_publish_two_versions_of_the_same_bytes(workdir, t
   ends = [finish(process) for process in [start(*arguments), start(*arguments)]]
   assert [code for code, *_ in ends] == [0, 0], ends
   one, two = ({path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-               for path in (tmp_path / "served" / version).iterdir()} for version in "12")
-  assert one == two and set(one) == {"saved_model.pb", "signature.json", "fingerprint.pb"}
+               for path in (tmp_path / "served" / version).rglob("*") if path.is_file()}
+              for version in "12")
+  assert one == two and set(one) == {"saved_model.pb", "signature.json", "fingerprint.pb",
+                                     "tf_serving_warmup_requests"}
   assert sorted(path.name for path in (tmp_path / "served").iterdir()) == ["1", "2"]
   # What it prints is what is there: sums, bytes, and bytes a parameter (64 x 6 + 6 + 64).
   _, out, _ = ends[0]
@@ -65,6 +67,11 @@ def test_a_run_placed_on_other_devices_serves_what_its_checkpoint_holds(workdir,
   code, _, err = finish(start(f"--workdir={workdir}", f"--export_dir={tmp_path}"))
   assert code == 0, err
   images = np.load(workdir / "examples.npy").astype(np.float32)
+  requests = warmup.read(tmp_path / "1")
+  assert [(key, len(feeds[min(feeds)])) for key, feeds in requests] == [
+      (key, batch) for key in ("decode", "encode", "reconstruct", "score", "serving_default")
+      for batch in (1, 32)]
+  np.testing.assert_array_equal(requests[3][1]["images"], images[:32])
   served = tf.saved_model.load(str(tmp_path / "1")).signatures
   reader = tf.train.load_checkpoint(str(workdir / "checkpoints/ckpt-40"))
 
@@ -85,13 +92,14 @@ def test_a_named_step_is_exported_and_best_is_the_lowest_validation_loss(workdir
   best = min((line for line in lines if line["kind"] == "validation"), key=lambda l: l["loss"])
   for checkpoint, step in (("best", best["step"]), ("0", 0)):
     code, out, err = finish(start(f"--workdir={workdir}", f"--export_dir={tmp_path}/{checkpoint}",
-                                  f"--checkpoint={checkpoint}"))
+                                  f"--checkpoint={checkpoint}", "--warmup=0"))
     if step == 0 and not (workdir / "checkpoints/ckpt-0.index").exists():
       assert code == 2 and "expected 'latest', 'best' or one of the steps" in err[-1]
       continue
     assert code == 0, err
     described = json.loads((tmp_path / checkpoint / "1/signature.json").read_text())
     assert described["metadata"]["step"] == step and f"step {step}" in out
+    assert not (tmp_path / checkpoint / "1/assets.extra").exists()
 
 
 def test_keep_retires_old_versions_and_never_the_newest(workdir, tmp_path):
