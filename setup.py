@@ -37,6 +37,7 @@ setup(
         # torch is pinned so that a CPU build of it that is there already (2.13.0+cpu) is left alone.
         "bench": ["keras>=3", "torch==2.13.0", "jax>=0.10.2", "onnxruntime", "tf2onnx>=1.17"],
         "serving": ["tensorflow-serving-api>=2.18"],  # grpc_client.py and the tests of it
+        "beam": ["apache-beam[tfrecord]>=2.77"],  # score_beam.py
         "gpu": ["tensorflow[and-cuda]>=2.18"],
     },
     entry_points={"console_scripts": [
