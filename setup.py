@@ -40,6 +40,8 @@ setup(
         "onnx": ["tf2onnx>=1.17", "onnxruntime"],
         "litert": ["ai-edge-litert>=2"],
         "openvino": ["openvino>=2026"],
+        "serving": ["tensorflow-serving-api>=2.18"],  # grpc_client.py and the tests of it
+        "beam": ["apache-beam[tfrecord]>=2.77"],  # score_beam.py
         "gpu": ["tensorflow[and-cuda]>=2.18"],
     },
     entry_points={"console_scripts": [

@@ -7,6 +7,7 @@ import sys
 
 from absl import flags
 
+from tfae import labels
 from tfae import workdir as workdirs
 from tfae.bin import cli
 
@@ -14,7 +15,9 @@ flags.DEFINE_string("workdir", None, "Folder of the run.")
 flags.DEFINE_string("export_dir", None, "Folder of the versions 1, 2, 3, ...")
 flags.DEFINE_string("checkpoint", "latest", "latest, best or a step.")
 flags.DEFINE_integer("keep", None, "How many versions stay, the newest always; 2 or more leave a "
-                     "reader time to load; not set: all.", lower_bound=1)
+                     "reader time to load; not set: all. What has a label stays.", lower_bound=1)
+flags.DEFINE_integer("warmup", labels.MAX_BATCH, "Examples of the largest request that TensorFlow "
+                     "Serving warms up with; 0: no warmup file.", lower_bound=0)
 
 
 def main():
@@ -31,7 +34,7 @@ def main():
     export = exporting.export(
         model, export_dir, examples=examples, max_value=data["max_value"],
         metadata={"dataset": data["name"], "dataset_sha256": data["sha256"], "step": step},
-        keep=args.keep)
+        keep=args.keep, warmup=args.warmup)
   except saved_model.VerificationError as error:
     print(f"not published: {error}", file=sys.stderr)
     return 1

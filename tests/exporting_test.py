@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfae
-from tfae import exporting, saved_model
+from tfae import exporting, saved_model, warmup
 from tfae.errors import InputError
 
 IMAGES = np.random.default_rng(5).integers(0, 256, (6, 9, 7, 1)).astype(np.uint8)
@@ -97,6 +97,7 @@ def test_another_placement_of_the_same_weights_is_the_same_bytes(tmp_path):
   other = exporting.export(conv_model(device="/CPU:1", decoder_device="/CPU:2"),
                            tmp_path / "other", examples=IMAGES)
   assert one.sha256 == other.sha256
+  assert set(one.sha256) == {*saved_model.FILES, warmup.FILE}
   for name, digest in one.sha256.items():
     assert hashlib.sha256((other.path / name).read_bytes()).hexdigest() == digest
 
@@ -108,6 +109,10 @@ def test_a_tied_dense_model_takes_at_most_one_and_two_hundredths_of_its_weights(
   export = exporting.export(model, tmp_path, max_value=1)
   assert export.parameters == 784 * 400 + 400 + 400 * 64 + 64 + 400 + 784
   assert export.bytes <= 1.02 * 4 * export.parameters
+  # What is not the model's: 33 images of 784 pixels for four signatures, 33 codes of 64 for decode.
+  requests = (export.path / warmup.FILE).stat().st_size
+  assert 4 * 33 * (4 * 784 + 64) < requests < 1.01 * 4 * 33 * (4 * 784 + 64)
+  print({path.name: path.stat().st_size for path in export.path.rglob("*") if path.is_file()})
 
 
 @pytest.mark.usefixtures("verified_here")

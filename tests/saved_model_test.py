@@ -17,7 +17,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import export_toy
 import tmpfs
-from tfae import graph, publish, saved_model
+from tfae import graph, publish, saved_model, warmup
 from tfae.errors import InputError
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -162,6 +162,32 @@ def test_verify_returns_a_difference_for_every_output_of_every_signature(toy, wr
   assert all(0 <= difference <= bound for _, _, difference, bound in table)
 
 
+def test_the_warmup_requests_are_read_back_and_replayed_where_the_examples_run(toy, tmp_path):
+  inputs, references = export_toy.fed(toy)
+  frozen = graph.freeze(toy.signatures())
+  requests = warmup.requests(frozen.inputs, inputs, 4)
+  sums = saved_model.write(tmp_path, frozen, requests=requests)
+  assert set(sums) == {*saved_model.FILES, "assets.extra/tf_serving_warmup_requests"}
+  # The fourth example of a request is the first again; that of decode alone is changed.
+  feeds, = [feeds for key, feeds in requests if key == "decode" and len(feeds["codes"]) == 4]
+  feeds["codes"][3, 0] += .1
+  warmup.write(tmp_path, requests)
+  with pytest.raises(saved_model.VerificationError, match=(
+      r"warmup request of 4, signature 'decode', output 'reconstruction': .* differs .* by 0\.")):
+    saved_model.verify(tmp_path, inputs, references)
+
+
+def test_a_signature_without_a_warmup_request_is_named(toy, written, tmp_path, monkeypatch):
+  inputs, references = export_toy.fed(toy)
+  feeds = {key: {name: np.asarray(value, np.float64) for name, value in outputs.items()}
+           for key, outputs in references.items()}
+  warmup.write(tmp_path, [("encode", {"images": export_toy.examples(3)})])
+  monkeypatch.setattr(saved_model, "_run_elsewhere", lambda *_: (feeds, [feeds["encode"]]))
+  with pytest.raises(saved_model.VerificationError, match=(
+      "no request for decode, reconstruct, score, serving_default")):
+    saved_model.verify(tmp_path, inputs, references)
+
+
 def test_verify_catches_one_changed_weight_and_names_signature_output_and_bound(toy, written,
                                                                                   tmp_path):
   def change(nodes):
@@ -180,7 +206,7 @@ def test_the_bound_is_relative_to_the_largest_reference_and_a_nan_is_never_withi
   references["encode"]["codes"] *= 10
   found = {key: {name: np.asarray(value, np.float64) for name, value in outputs.items()}
            for key, outputs in references.items()}
-  monkeypatch.setattr(saved_model, "_run_elsewhere", lambda *_: found)
+  monkeypatch.setattr(saved_model, "_run_elsewhere", lambda *_: (found, []))
   largest = np.abs(found["encode"]["codes"]).max()
   assert largest > 5
   found["encode"]["codes"][1, 2] += .9e-3 * largest

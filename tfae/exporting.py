@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 import tfae
-from tfae import graph, images, publish, saved_model
+from tfae import graph, images, labels, publish, saved_model
+from tfae import warmup as warmups
 from tfae.errors import InputError
 
 # Largest difference between the written and the live model, as a multiple of the larger of 1 and
@@ -26,7 +27,8 @@ class Export:
   differences: list
 
 
-def export(model, export_dir, *, examples=None, max_value=None, metadata=None, keep=None):
+def export(model, export_dir, *, examples=None, max_value=None, metadata=None, keep=None,
+           warmup=labels.MAX_BATCH):
   """Freezes a model, verifies it in a fresh process without tfae, and publishes it.
 
   Args:
@@ -38,6 +40,8 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
     metadata: dict of JSON values for signature.json. From {"dataset": "images"} tfae-predict knows
       that the model was trained on image files, and reads its own as training did.
     keep: how many versions stay; None: all.
+    warmup: examples of the larger of the two requests a signature that TensorFlow Serving warms up
+      with, 1 being the other; 0: none, and no file.
 
   Returns:
     An `Export`.
@@ -67,13 +71,14 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
   tolerance = TOLERANCES[model.compute_dtype.name]
   parameters = sum(math.prod(v.shape) for stack in model.components.values()
                    for v in stack.own_variables)
+  requests = warmups.requests(frozen.inputs, inputs, warmup) if warmup else ()
   report = {}
 
   def write(folder):
     report["sha256"] = saved_model.write(folder, frozen, {
         "tfae": tfae.__version__, "parameters": parameters, **model.settings(),
         "scale": model.scale, "compute_dtype": model.compute_dtype.name,
-        **(metadata or {})}, tolerance)
+        **(metadata or {})}, tolerance, requests)
     # Measured here: another exporter's `keep` may retire the version as soon as it is published.
     report["bytes"] = (folder / "saved_model.pb").stat().st_size
 

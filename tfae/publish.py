@@ -18,7 +18,7 @@ import re
 import secrets
 import shutil
 
-from tfae import files
+from tfae import files, labels
 from tfae.errors import InputError, check_int
 
 _log = logging.getLogger(__name__)
@@ -42,8 +42,7 @@ def publish(export_dir, write_fn, verify_fn, keep=None):
   export_dir = pathlib.Path(export_dir)
   with _as_input_error(export_dir):
     export_dir.mkdir(parents=True, exist_ok=True)
-    with _lock(export_dir):
-      _clear_stale(export_dir)
+    with locked(export_dir):
       folder = _temporary(export_dir)
       # mkdir, not mkdtemp: the server that reads the version may be another user.
       folder.mkdir()
@@ -72,24 +71,46 @@ def publish(export_dir, write_fn, verify_fn, keep=None):
 
 
 def retire(export_dir, keep):
-  """Removes all but the `keep` highest versions (at least 1: the newest is never removed).
+  """Removes all but the `keep` highest versions and those that have a label (`tfae.labels`).
 
-  A version leaves its name in one step, then its files go. Returns the removed version numbers.
-  Raises InputError for keep < 1 or an export_dir that is missing or cannot be written.
+  `keep` is at least 1: the newest is never removed. A version leaves its name in one step, then
+  its files go. Returns the removed version numbers.
+  Raises InputError for keep < 1, an export_dir that is missing or cannot be written, and a damaged
+  serving.json, of which nobody knows what it protects.
   """
   check_int("keep", keep, 1)
   export_dir = pathlib.Path(export_dir)
-  with _as_input_error(export_dir), _lock(export_dir):
-    retired = _versions(export_dir)[:-keep]
+  with _as_input_error(export_dir), locked(export_dir):
+    serving = labels.read(export_dir)
+    labelled = set(serving.labels.values()) if serving else set()
+    retired = [(number, name) for number, name in _versions(export_dir)[:-keep]
+               if number not in labelled]
     for _, name in retired:
-      folder = _temporary(export_dir)
-      os.rename(export_dir / name, folder)
-      files.remove(folder)
+      remove(export_dir, name)
   return [number for number, _ in retired]
 
 
+def remove(export_dir, name):
+  """Removes the version called `name`, which leaves its name first; for who holds the lock."""
+  folder = _temporary(export_dir)
+  os.rename(export_dir / name, folder)
+  files.remove(folder)
+
+
+def versions(export_dir):
+  """Returns {number: [names]}, ascending: '7' and '007' are both version 7 to a server.
+
+  Raises InputError for an export_dir that is missing or can't be read.
+  """
+  found = {}
+  with _as_input_error(export_dir):
+    for number, name in _versions(export_dir):
+      found.setdefault(number, []).append(name)
+  return found
+
+
 def _versions(export_dir):
-  """Sorted [(number, name)]: '7' and '007' are both version 7 to a server."""
+  """Sorted [(number, name)]."""
   return sorted((int(name), name) for name in os.listdir(export_dir)
                 if _VERSION.fullmatch(name))
 
@@ -111,11 +132,16 @@ def _rename_to_next(folder, export_dir):
 
 
 @contextlib.contextmanager
-def _lock(folder):
-  """Held only while temporaries appear or disappear, never while a model is written."""
-  descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def locked(export_dir):
+  """Holds the folder's lock, after clearing what publishers left that are gone.
+
+  Held only while names and labels change, never while a model is written. Raises OSError for a
+  folder that is missing or can't be read.
+  """
+  descriptor = os.open(export_dir, os.O_RDONLY | os.O_DIRECTORY)
   try:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
+    _clear_stale(pathlib.Path(export_dir))
     yield
   finally:
     os.close(descriptor)

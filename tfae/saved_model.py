@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2, meta_graph_pb2, saved_model_pb2
 from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
 
-from tfae import graph
+from tfae import graph, warmup
 from tfae.errors import InputError, check_number
 
 SIGNATURE_FILE = "signature.json"
@@ -27,14 +27,15 @@ class VerificationError(RuntimeError):
   """The written model does not do what the live model does: it must not be published."""
 
 
-def write(directory, frozen, metadata=None, tolerance=1e-5):
+def write(directory, frozen, metadata=None, tolerance=1e-5, requests=()):
   """Writes saved_model.pb, fingerprint.pb and signature.json into `directory` (made if missing).
 
   `frozen` is a graph.Frozen. `metadata` is a JSON-able dict about the model (parameters, dataset,
   units, loss; no times, no paths: every file is a function of `frozen` and `metadata` alone).
   `tolerance` is the bound that the model is verified with; its checkers read it from
-  signature.json. Returns {file name: sha256 hex}. Raises InputError for metadata that is not JSON
-  and for a graph over protobuf's 2 GiB, OSError if a file can't be written.
+  signature.json. `requests` go into the file that TensorFlow Serving warms up with (`warmup`); no
+  requests, no file. Returns {file name: sha256 hex}. Raises InputError for metadata that is not
+  JSON and for a graph over protobuf's 2 GiB, OSError if a file can't be written.
   """
   directory = pathlib.Path(directory)
   tolerance = check_number("tolerance", tolerance, 0, above=True)
@@ -62,8 +63,10 @@ def write(directory, frozen, metadata=None, tolerance=1e-5):
       fingerprinting.CreateFingerprintDef(str(directory)))
   fingerprint.uuid = str(int(digest[:16], 16))  # TensorFlow draws it at random
   (directory / "fingerprint.pb").write_bytes(fingerprint.SerializeToString(deterministic=True))
-  return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-          for path in [directory / name for name in FILES]}
+  if requests:
+    warmup.write(directory, requests)
+  return {name: hashlib.sha256((directory / name).read_bytes()).hexdigest()
+          for name in (*FILES, *([warmup.FILE] if requests else []))}
 
 
 def read(content, description):
@@ -97,29 +100,47 @@ def verify(directory, examples, references, tolerance=1e-5):
   `examples` maps signature -> input -> array [batch, ...], `references` maps signature -> output
   -> array of the live model on those examples; both cover every signature. Each output must be
   within tolerance x max(1, max |reference|) of its reference at its worst element.
-  Returns [(signature, output, max |difference|, bound)]. Raises VerificationError otherwise.
+  The requests of the warmup file, if there is one, are read back and run too: they are the first
+  examples of their signature, so their outputs are the first of the references, and every
+  signature has one.
+  Returns [(signature, output, max |difference|, bound)] of the examples. Raises VerificationError
+  otherwise, InputError for a warmup file that can't be read.
   """
+  requests = warmup.read(directory)
+  outputs, replies = _run_elsewhere(pathlib.Path(directory).resolve(), examples, requests)
   table = []
-  outputs = _run_elsewhere(pathlib.Path(directory).resolve(), examples)
   for key in sorted(outputs.keys() | references.keys()):
-    found, expected = outputs.get(key, {}), references.get(key, {})
-    if sorted(found) != sorted(expected):
-      raise VerificationError(f"signature {key!r} has outputs {sorted(found)} in the written "
-                              f"model: expected {sorted(expected)}, as in the references.")
-    for name in sorted(found):
-      reference = _as_float(expected[name])
-      value = found[name]
-      if value.shape != reference.shape:
-        raise VerificationError(f"signature {key!r}, output {name!r}: shape {value.shape} in the "
-                                f"written model, {reference.shape} in the live one.")
-      bound = tolerance * max(1.0, float(np.max(np.abs(reference), initial=0.0)))
-      difference = float(np.max(np.abs(value - reference), initial=0.0))
-      # Not `difference > bound`: a NaN on either side has to fail.
-      if not difference <= bound:
-        raise VerificationError(f"signature {key!r}, output {name!r}: the written model differs "
-                                f"from the live one by {difference:.6g}, the bound is "
-                                f"{bound:.6g}.")
-      table.append((key, name, difference, bound))
+    table += _compare(f"signature {key!r}", key, outputs.get(key, {}), references.get(key, {}),
+                      tolerance)
+  for (key, feeds), reply in zip(requests, replies, strict=True):
+    batch = len(next(iter(feeds.values())))
+    _compare(f"warmup request of {batch}, signature {key!r}", key, reply,
+             {name: warmup.first(value, batch) for name, value in references[key].items()},
+             tolerance)
+  cold = set(outputs) - {key for key, _ in requests}
+  if requests and cold:
+    raise VerificationError(f"the warmup file has no request for {', '.join(sorted(cold))}.")
+  return table
+
+
+def _compare(where, key, found, expected, tolerance):
+  """Returns verify's rows of one run of a signature."""
+  if sorted(found) != sorted(expected):
+    raise VerificationError(f"{where} has outputs {sorted(found)} in the written model: expected "
+                            f"{sorted(expected)}, as in the references.")
+  table = []
+  for name in sorted(found):
+    reference, value = _as_float(expected[name]), found[name]
+    if value.shape != reference.shape:
+      raise VerificationError(f"{where}, output {name!r}: shape {value.shape} in the written "
+                              f"model, {reference.shape} in the live one.")
+    bound = tolerance * max(1.0, float(np.max(np.abs(reference), initial=0.0)))
+    difference = float(np.max(np.abs(value - reference), initial=0.0))
+    # Not `difference > bound`: a NaN on either side has to fail.
+    if not difference <= bound:
+      raise VerificationError(f"{where}, output {name!r}: the written model differs from the live "
+                              f"one by {difference:.6g}, the bound is {bound:.6g}.")
+    table.append((key, name, difference, bound))
   return table
 
 
@@ -189,24 +210,34 @@ import tensorflow as tf
 inputs = np.load(io.BytesIO(sys.stdin.buffer.read()))
 loaded = tf.saved_model.load(directory)
 outputs = {}
-for key, function in loaded.signatures.items():
-  specs = function.structured_input_signature[1]
-  feeds = {}
-  for name, spec in specs.items():
-    if f"{key}/{name}" not in inputs:
+
+def run(call, key):
+  function, feeds = loaded.signatures[key], {}
+  for name, spec in function.structured_input_signature[1].items():
+    if f"{call}/{key}/{name}" not in inputs:
       sys.exit(f"signature {key!r} wants input {name!r}, which the examples lack")
-    feeds[name] = tf.cast(tf.constant(inputs[f"{key}/{name}"]), spec.dtype)
+    feeds[name] = tf.cast(tf.constant(inputs[f"{call}/{key}/{name}"]), spec.dtype)
   for name, value in function(**feeds).items():
-    outputs[f"{key}/{name}"] = value.numpy().astype(np.float64)
+    outputs[f"{call}/{key}/{name}"] = value.numpy().astype(np.float64)
+
+for key in loaded.signatures:
+  run("0", key)
+for call, key in {tuple(path.split("/")[:2]) for path in inputs.files}:
+  if call != "0":
+    run(call, key)
 with answer:
   np.savez(answer, **outputs)
 """
 
 
-def _run_elsewhere(directory, examples):
-  """Returns signature -> output -> float64 array of every signature in `directory`."""
-  arrays = {f"{key}/{name}": np.asarray(value)
-            for key, inputs in examples.items() for name, value in inputs.items()}
+def _run_elsewhere(directory, examples, requests):
+  """Returns what every signature in `directory` makes of the examples, and of each request.
+
+  The first is signature -> output -> float64 array, the second a list of output -> float64 array.
+  """
+  calls = [examples, *({key: feeds} for key, feeds in requests)]
+  arrays = {f"{call}/{key}/{name}": np.asarray(value) for call, fed in enumerate(calls)
+            for key, inputs in fed.items() for name, value in inputs.items()}
   question = io.BytesIO()
   np.savez(question, **{
       # npz cannot name bfloat16.
@@ -225,9 +256,9 @@ def _run_elsewhere(directory, examples):
     said = result.stderr.decode(errors="replace").strip().splitlines()
     raise VerificationError(f"a fresh process could not run {directory}: "
                             f"{said[-1] if said else f'exit code {result.returncode}'}")
-  outputs = {}
+  outputs = [{} for _ in calls]
   with np.load(io.BytesIO(result.stdout)) as saved:
     for path in saved.files:
-      key, name = path.split("/")
-      outputs.setdefault(key, {})[name] = saved[path]
-  return outputs
+      call, key, name = path.split("/")
+      outputs[int(call)].setdefault(key, {})[name] = saved[path]
+  return outputs[0], [outputs[i][key] for i, (key, _) in enumerate(requests, 1)]

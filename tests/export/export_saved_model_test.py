@@ -16,7 +16,7 @@ sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import m
 import runs
 import tmpfs
 import tfae
-from tfae import experiment, training
+from tfae import experiment, training, warmup
 
 ROOT = pathlib.Path(__file__).parents[2]
 SCRIPT = ROOT / "export" / "export_saved_model.py"
@@ -68,7 +68,8 @@ def fixture_outcomes(workdir, tmp_path_factory):
   call = lambda run, to, *more: [str(SCRIPT), f"--workdir={run}", f"--export_dir={tmp / to}",
                                  *more]
   late = {"one": call(workdir, "served"), "two": call(workdir, "served"),
-          "best": call(workdir, "kept", "--checkpoint=best", "--keep=1"),
+          "best": call(workdir, "kept", "--checkpoint=best", "--keep=1",
+                      "--warmup=0"),
           "no step": call(workdir, "none", "--checkpoint=0"),
           "no checkpoint": call(tmp / "no checkpoint", "none")}
   early = {name: call(tmp / name, "none") for name in SPOILT if name != "no checkpoint"}
@@ -82,8 +83,10 @@ def test_two_exporters_at_once_publish_two_versions_of_the_same_bytes(outcomes):
   tmp, ends = outcomes
   assert [ends[name][0] for name in ("one", "two")] == [0, 0], ends
   one, two = ({path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-               for path in (tmp / "served" / version).iterdir()} for version in "12")
-  assert one == two and set(one) == {"saved_model.pb", "signature.json", "fingerprint.pb"}
+                for path in (tmp / "served" / version).rglob("*") if path.is_file()}
+               for version in "12")
+  assert one == two and set(one) == {"saved_model.pb", "signature.json", "fingerprint.pb",
+                                     "tf_serving_warmup_requests"}
   assert sorted(path.name for path in (tmp / "served").iterdir()) == ["1", "2"]
   # What it prints is what is there: sums, bytes, and bytes a parameter (64 x 6 + 6 + 64).
   _, out, _ = ends["one"]
@@ -95,6 +98,11 @@ def test_two_exporters_at_once_publish_two_versions_of_the_same_bytes(outcomes):
 
 def test_a_run_placed_on_other_devices_serves_what_its_checkpoint_holds(workdir, outcomes):
   images = np.load(workdir / "examples.npy").astype(np.float32)
+  requests = warmup.read(outcomes[0] / "served/1")
+  assert [(key, len(feeds[min(feeds)])) for key, feeds in requests] == [
+      (key, batch) for key in ("decode", "encode", "reconstruct", "score", "serving_default")
+      for batch in (1, 32)]
+  np.testing.assert_array_equal(requests[3][1]["images"], images[:32])
   served = tf.saved_model.load(str(outcomes[0] / "served/1")).signatures
   reader = tf.train.load_checkpoint(str(workdir / "checkpoints/ckpt-40"))
 
@@ -121,6 +129,7 @@ def test_best_is_the_lowest_validation_loss_and_signature_json_names_its_step(wo
   described = json.loads((tmp / "kept/3/signature.json").read_text())
   assert described["metadata"]["dataset"] == "digits"  # how tfae-predict reads a picture
   assert described["metadata"]["step"] == best["step"] and f"step {best['step']}" in out
+  assert not (tmp / "kept/3/assets.extra").exists()
 
 
 def test_a_step_without_a_checkpoint_is_one_line(workdir, outcomes):
