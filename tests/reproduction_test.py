@@ -209,6 +209,17 @@ def test_an_unknown_name_is_one_line_with_the_nearest():
     reproduction.select(make(FIRST, SECOND), ["T1/bettre"])
 
 
+def test_a_folder_that_can_not_be_used_is_said_and_the_other_runs_go_on(root, capfd):
+  table = make(dataclasses.replace(FIRST, seeds=3))
+  (root / "T1/faithful").mkdir(parents=True)
+  (root / "T1/faithful/seed0").write_text("no folder")
+  (root / "T1/faithful/seed1").mkdir()
+  (root / "T1/faithful/seed1/reproduce.json").write_text('{"seconds": 12')
+  _, found, started = reproduce(root, table)
+  assert [s.state for s in found.values()] == ["failed", "failed", "complete"]
+  assert len(started) == 1 and "seed0" in capfd.readouterr().out
+
+
 @pytest.mark.parametrize("broken, text", [
     (Run("faithful", "quikstart.py", (LOSS,)), "no such file. Did you mean 'quickstart.py'?"),
     (Run("faithful", "quickstart.py", (LOSS,), overrides={"epoch": 3}), "epoch"),

@@ -100,9 +100,9 @@ def test_rows_that_are_not_complete_say_what_they_are(table):
   assert cells(table[0], "A", "better/x (quickstart.py)")[4:9] == [
       "0.4", "<= 0.300", "at epoch 3 of 7", "", "-"]
   assert cells(table[0], "B", "faithful/100-labels (quickstart.py)")[6] == (
-      "95.0 (1); of the others: failed: step 7: loss is nan; not run")
+      "95.0 (1); of the others: failed: step 7: loss is nan")
   assert cells(table[0], "C", "faithful/100-labels (quickstart.py)")[6] == (
-      "failed: metrics.jsonl has no accuracy in its test lines; it has loss.; not run")
+      "failed: metrics.jsonl has no accuracy in its test lines; it has loss.")
 
 
 def test_a_variant_has_no_better_config_beside_it_but_one_of_its_own(table):
@@ -137,12 +137,31 @@ def test_the_plot_is_the_same_file_each_time(table, tmp_path):
 
 
 def test_nothing_run_is_a_table_that_says_so(tmp_path):
-  results.write(tmp_path / "RESULTS.md", SYSTEMS, COMPARISONS, tmp_path / "none", seeds=1)
+  results.write(tmp_path / "RESULTS.md", SYSTEMS, COMPARISONS, tmp_path / "none")
   text = (tmp_path / "RESULTS.md").read_text()
   assert "nothing has been run" in text
   assert cells(text, "A", "faithful (quickstart.py)")[5:] == [
-      "<= 0.300", "not run", "not run", "-", "`tfae-reproduce --only=A/faithful --seeds=1`"]
+      "<= 0.300", "not run", "not run", "-", "`tfae-reproduce --only=A/faithful --seeds=3`"]
   assert [path.name for path in tmp_path.iterdir()] == ["RESULTS.md"]
+
+
+def test_a_folder_that_can_not_be_read_is_said_in_its_row_and_the_others_are_there(tmp_path):
+  for seed in range(2):
+    put(tmp_path, "B/faithful/10-labels", seed, accuracy=0.8)
+  put(tmp_path, "C/faithful/10-labels", 0, accuracy=0.7)
+  (tmp_path / "B/faithful-10-labels/seed1/reproduce.json").write_text('{"seconds": 12')
+  (tmp_path / "A/faithful").mkdir(parents=True)
+  (tmp_path / "A/faithful/seed0").write_text("no folder")
+  put(tmp_path, "B/faithful/100-labels", 0, accuracy=0.9)
+  (tmp_path / "B/faithful-100-labels/seed0/config.json").unlink()
+  results.write(tmp_path / "RESULTS.md", SYSTEMS, COMPARISONS, tmp_path)
+  text = (tmp_path / "RESULTS.md").read_text()
+  cell = cells(text, "B", "faithful/10-labels (quickstart.py)")[6]
+  assert cell.startswith("80.0 (1); of the others: failed: ") and "reproduce.json" in cell
+  assert "seed0: a file is where the run's folder would be" in cells(
+      text, "A", "faithful (quickstart.py)")[6]
+  assert cells(text, "B", "faithful/100-labels (quickstart.py)")[6] == "has no config.json"
+  assert cells(text, "C", "faithful/10-labels (quickstart.py)")[6] == "70.0 (1)"
 
 
 def test_a_table_that_can_not_be_written_is_one_clear_error(tmp_path):

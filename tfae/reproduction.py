@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import runpy
 import subprocess
 import sys
@@ -90,6 +91,13 @@ class Standing:
   made_on: dict = dataclasses.field(default_factory=dict)
 
 
+def seeds_there(system, run, root):
+  """Returns the seeds of a run that have a folder, in order."""
+  parent = Job(system, run, 0).folder(root).parent
+  names = [path.name for path in parent.iterdir()] if parent.is_dir() else []
+  return sorted(int(name[4:]) for name in names if re.fullmatch("seed[0-9]+", name))
+
+
 def by_name(systems):
   """Returns {'ID/LABEL/VARIANT': (System, Run)} in the order of the table."""
   return {f"{system.id}/{run.name}": (system, run) for system in systems for run in system.runs}
@@ -147,8 +155,10 @@ def plan(chosen, seeds=None):
 def standing(job, root, systems):
   """Returns the Standing of a job, from its folder alone."""
   folder = job.folder(root)
-  record = _read_record(folder)
-  lines = _lines(job.run, folder)
+  try:
+    record, lines = _read_record(folder), _lines(job.run, folder)
+  except InputError as error:
+    return Standing("failed", f"failed: {_reason(str(error))}")
   kept = {"lines": lines, "seconds": record.get("seconds"), "made_on": record.get("made_on", {})}
   try:
     experiment = job.experiment(root, by_name(systems))
@@ -169,8 +179,9 @@ def _progress(job, experiment, folder, record, lines):
                                                 experiments.to_json(experiment)):
       return "unfinished", "what is there is of another config"
   except InputError as error:
-    # A run that was killed before its first save has no config.json yet.
-    return "unfinished", _reason(str(error)) if lines else "just begun"
+    if not (folder / "config.json").exists():  # killed before its first save
+      return "unfinished", "has no config.json" if lines else "just begun"
+    return "unfinished", _reason(str(error))
   kinds = {line["kind"] for line in lines}
   if "test" in kinds and record.get("complete") == [experiment.epochs, experiment.steps]:
     missing = [kind for kind in job.run.evaluations if kind not in kinds]
@@ -277,8 +288,12 @@ class Reproduction:
       print(f"{title}: failed: {_reason(str(error))}", flush=True)
       return
     folder = job.folder(self._root)
-    folder.mkdir(parents=True, exist_ok=True)
-    record = _closed(_read_record(folder), workdirs.read_metrics(folder))
+    try:
+      folder.mkdir(parents=True, exist_ok=True)
+      record = _closed(_read_record(folder), workdirs.read_metrics(folder))
+    except (InputError, OSError) as error:
+      print(f"{title}: failed: {_reason(str(error))}", flush=True)
+      return
     if job.run.needs:
       needed = Job(*self._runs[job.run.needs], job.seed)
       if self._standing(needed).state != "complete":
@@ -374,6 +389,9 @@ def _read_record(folder):
     return json.loads((folder / RECORD).read_text(encoding="utf-8"))
   except FileNotFoundError:
     return {}
+  except NotADirectoryError:
+    raise InputError(f"{folder}: a file is where the run's folder would be. Move it away."
+                     ) from None
   except (OSError, ValueError) as error:
     raise InputError(f"{folder / RECORD}: can't be read ({error}). Remove it: the run is then "
                      "looked at anew, and its seconds are counted from there.") from None

@@ -21,20 +21,19 @@ processes, start and evaluation included, the mean over seeds. Each run is a con
 tfae/systems.py has what it changes there."""
 
 
-def write(path, systems, comparisons, root, seeds=None):
+def write(path, systems, comparisons, root):
   """Writes RESULTS.md, and beside it the plots of the comparisons.
 
   Args:
     path: the Markdown file.
     systems, comparisons: the tables of tfae.systems.
-    root: folder of the runs.
-    seeds: how many were asked for; None: as each run says. Seeds beyond that are not looked at.
+    root: folder of the runs; all seeds that are there count.
 
   Raises:
     InputError: a file that can't be written.
   """
   path = pathlib.Path(path)
-  table = _Table(systems, root, seeds)
+  table = _Table(systems, root)
   parts = ["# Results", table.made_on(), _NOTES, _markdown(_HEADER, table.rows())]
   for comparison in comparisons:
     parts += [f"## {comparison.title}", _markdown(*table.compare(comparison))]
@@ -54,20 +53,20 @@ def write(path, systems, comparisons, root, seeds=None):
 class _Table:
   """All standings, read once, and the cells that are made of them."""
 
-  def __init__(self, systems, root, seeds):
-    self._systems, self._seeds = systems, seeds
+  def __init__(self, systems, root):
+    self._systems, self._root = systems, root
     self._runs = reproduction.by_name(systems)
     self._standings = {
-        f"{system.id}/{run.name}": [
-            reproduction.standing(Job(system, run, seed), root, systems)
-            for seed in range(seeds or run.seeds)]
+        f"{system.id}/{run.name}": {
+            seed: reproduction.standing(Job(system, run, seed), root, systems)
+            for seed in reproduction.seeds_there(system, run, root) or [0]}
         for system in systems for run in system.runs}
 
   def made_on(self):
     """Returns the lines that say when, and with what the complete runs were made."""
     lines = [f"Written on {datetime.date.today().isoformat()}."]
-    complete = [standing for standings in self._standings.values() for standing in standings
-                if standing.state == "complete"]
+    complete = [standing for standings in self._standings.values()
+                for standing in standings.values() if standing.state == "complete"]
     for name in ("commit", "versions", "machine"):
       found = collections.Counter(s.made_on.get(name, "not known") for s in complete)
       shown = ([value for value in found] if len(found) == 1 else
@@ -83,7 +82,9 @@ class _Table:
         name = f"{system.id}/{run.name}"
         for index, figure in enumerate(run.figures):
           first = index == 0
-          command = f"`tfae-reproduce --only={name} --seeds={self._seeds or run.seeds}`"
+          there = reproduction.seeds_there(system, run, self._root)
+          seeds = there[-1] + 1 if there else run.seeds
+          command = f"`tfae-reproduce --only={name} --seeds={seeds}`"
           yield (system.id, f"{run.name} ({run.config})" if first else "",
                  f"{system.what}; {system.protocol}" if first and run is system.runs[0] else "",
                  figure.metric, figure.printed or "-", self._goal(name, figure),
@@ -114,7 +115,7 @@ class _Table:
     """Returns ({seed: number} of a run's complete seeds, what kept the others out, in words)."""
     figure = figure or self.figure(name)
     values, others = {}, []
-    for seed, standing in enumerate(self._standings[name]):
+    for seed, standing in self._standings[name].items():
       try:
         if standing.state == "complete":
           values[seed] = reproduction.read_figure(figure, standing.lines)
@@ -163,7 +164,7 @@ class _Table:
     return _mean(both, self.figure(one).digits, "+") if both else "-"
 
   def _duration(self, name):
-    found = [standing.seconds for standing in self._standings[name]
+    found = [standing.seconds for standing in self._standings[name].values()
              if standing.state == "complete" and standing.seconds]
     return f"{np.mean(found):,.0f}" if found else "-"
 

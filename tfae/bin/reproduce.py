@@ -41,7 +41,7 @@ def main():
   if args.list:
     _list(jobs)
     return 0
-  write = lambda: results.write(out, SYSTEMS, COMPARISONS, root, args.seeds)
+  write = lambda: results.write(out, SYSTEMS, COMPARISONS, root)
   try:
     signal = reproduction.Reproduction(SYSTEMS, root, data_dir=args.data_dir)(jobs, write)
   except KeyboardInterrupt:  # the second Ctrl-C
