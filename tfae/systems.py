@@ -170,7 +170,8 @@ SYSTEMS = (
             Run("faithful", "s06_conv_denoising.py", (_squared(), _clean()), variant="conv"),
             Run("faithful", "s06_dense_vae.py", (_elbo(),), variant="vae"),
             Run("faithful", "s06_conv_vae.py", (_elbo(),), variant="conv-vae"),
-            Run("faithful", "s06_colour.py", (_squared(), _pca()), variant="colour", pca=True),
+            Run("faithful", "s06_colour.py", (_squared(), _pca()), variant="colour", pca=True,
+                minutes=8),
         )),
     System(
         "S07", "softmax regression, 7,850 parameters", f"{_TENTHS}; 5 epochs",
@@ -198,7 +199,8 @@ SYSTEMS = (
         "S11", "larger convolutional classifier", f"{_MNIST}; 10 epochs",
         runs=(
             Run("faithful", "s11_larger_cnn.py", (_error(".89", .89),)),
-            Run("better", "s11_larger_cnn_best.py", (_error(goal=.45),), seeds=1),
+            Run("better", "s11_larger_cnn_best.py", (_error(goal=.45),), minutes=69,
+                seeds=1),
         )),
     System(
         "S12", "branch and merge classifier", _MNIST,
@@ -216,7 +218,8 @@ SYSTEMS = (
             *(Run("better", "s13_conv_vae_best.py", (
                 _elbo("epoch", goal=103.1 if latent == 10 else None), _elbo()),
                   variant="" if latent == 10 else f"latent-{latent}",
-                  overrides={"model.latent": latent}, seeds=1) for latent in (10, 2, 8, 16)),
+                  overrides={"model.latent": latent}, minutes=21, seeds=1)
+              for latent in (10, 2, 8, 16)),
         )),
     System(
         "S14", "perceptron on S13's latent means",
