@@ -32,7 +32,11 @@ SYSTEMS = (
     System("B", "warm", "p", (
         *(labels("B", n, "77 %" if n == 10 else "") for n in (10, 100)),
         Run("better", "quickstart.py", labels("B", 10).figures, overrides={"epochs": 7}))),
-    System("C", "cold", "p", tuple(labels("C", n) for n in (10, 100))))
+    System("C", "cold", "p", tuple(labels("C", n) for n in (10, 100))),
+    System("D", "sizes", "p", tuple(
+        Run(label, "quickstart.py", (LOSS,), variant=variant, overrides={"epochs": epochs})
+        for epochs, (label, variant) in enumerate(
+            (("faithful", ""), ("better", ""), ("better", "y")), 2))))
 COMPARISONS = (
     Comparison("Does it help?", "labels", "labels", {
         "10": ("B/faithful/10-labels", "C/faithful/10-labels"),
@@ -108,6 +112,10 @@ def test_rows_that_are_not_complete_say_what_they_are(table):
 def test_a_variant_has_no_better_config_beside_it_but_one_of_its_own(table):
   assert cells(table[0], "B", "better (quickstart.py)")[6] == "not run"
   assert cells(table[0], "B", "faithful/100-labels (quickstart.py)")[7] == "-"
+
+
+def test_a_run_without_a_variant_has_the_better_config_without_one_beside_it(table):
+  assert cells(table[0], "D", "faithful (quickstart.py)")[7] == "not run"  # once, not twice
 
 
 def test_a_comparison_has_a_row_a_size_and_the_difference_seed_by_seed(table):

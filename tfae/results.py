@@ -150,12 +150,15 @@ class _Table:
   def _better(self, system, run, figure):
     """Returns the cell of the 'better' runs that have the same metric, for the others' rows.
 
-    A variant, such as a label budget, is compared with none but its own.
+    A variant, such as a label budget, is compared with none but its own; a run without one with
+    those without one, where there are any.
     """
     if run.label == "better":
       return ""
-    return "; ".join(self.cell(f"{system.id}/{other.name}", same) for other in system.runs
-                     if other.label == "better" and run.variant in ("", other.variant)
+    others = [other for other in system.runs if other.label == "better"]
+    same_variant = [other for other in others if other.variant == run.variant]
+    return "; ".join(self.cell(f"{system.id}/{other.name}", same)
+                     for other in same_variant or ([] if run.variant else others)
                      for same in other.figures if same.metric == figure.metric) or "-"
 
   def _difference(self, one, other):

@@ -274,10 +274,10 @@ SYSTEMS = (
 
 COMPARISONS = (
     Comparison(
-        "S14: latent values and hidden units", "s14", "(latent, hidden)",
+        "S14: latent values and hidden units, codes of the better S13", "s14", "(latent, hidden)",
         rows={f"({latent}, {hidden})": (f"S14/better/latent-{latent}-hidden-{hidden}",)
               for latent, hidden in _S14_GRID},
-        columns=("test accuracy, %, on the better S13",)),
+        columns=("test accuracy, %",)),
     Comparison(
         "S02 and S03: does pre-training help?", "labels", "labels",
         rows={f"{labels:,}": tuple(
