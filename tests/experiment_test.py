@@ -16,7 +16,9 @@ sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode 
 import runs
 import tfae
 from tfae import experiment as ex
+from tfae import machine
 from tfae.errors import InputError
+from tfae.tasks.variational import Variational
 
 LAYERS = (tfae.Flatten(), tfae.Dense(8))
 
@@ -223,6 +225,21 @@ def test_load_data_checks_batch_size_and_layers_against_the_images():
     ex.load_data(ex.Experiment(model=ex.Model((tfae.Dense(3),))))
   with pytest.raises(InputError, match="model.decoder: ends in shape"):
     ex.load_data(ex.Experiment(model=ex.Model(LAYERS, (tfae.Dense(63),), tied=False)))
+
+
+def test_the_memory_that_is_needed_has_the_decoder_s_values_of_every_sample(monkeypatch):
+  experiment = runs.experiment(
+      model=ex.Model((tfae.Flatten(), tfae.Dense(5)), latent=2, tied=False),
+      task=Variational(samples=7))
+  # Encoder, mean, log variance, decoder; each weight has two slots of Adam.
+  weights = (12 * 5 + 5) + 2 * (5 * 2 + 2) + (2 * 5 + 5) + (5 * 12 + 12)
+  # What goes into the reshaping to an image and comes out, of 4 images with 7 codes each.
+  needed = 4 * (3 * weights + 4 * 7 * (12 + 12))
+  monkeypatch.setattr(machine, "memory_bytes", lambda: needed)
+  ex.check_fit(experiment, runs.dataset())
+  monkeypatch.setattr(machine, "memory_bytes", lambda: needed - 1)
+  with pytest.raises(InputError, match="batch_size=4, task.samples=7: needs .*fewer samples"):
+    ex.check_fit(experiment, runs.dataset())
 
 
 def test_nothing_of_it_imports_tensorflow():

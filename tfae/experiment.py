@@ -128,15 +128,18 @@ def check_fit(experiment, data):
                        f"component in task.name={task.name()!r}; there are "
                        f"{', '.join(sorted(used))}.")
   slots = bool(optimizer.momentum) if isinstance(optimizer, SGD) else 2
-  weights, values = 0, [0]
+  itemsize = 2 if experiment.compute_dtype == "bfloat16" else 4
+  weights, values, copies = 0, [0], max(plan.copies for plan in plans.values())
   for plan in plans.values():
     if memory.on_host(getattr(where, plan.place)):
       weights += memory.weight_bytes(plan.layers, plan.shapes, plan.shared)
-      values.append(memory.value_bytes(plan.layers, plan.shapes, experiment.batch_size,
-                                       2 if experiment.compute_dtype == "bfloat16" else 4))
+      values.append(memory.value_bytes(plan.layers, plan.shapes,
+                                       experiment.batch_size * plan.copies, itemsize))
   memory.check(weights * (1 + slots) + max(values),
-               f"model with batch_size={experiment.batch_size}:",
-               "Use fewer units or filters, larger strides, or a smaller batch_size.")
+               f"model with batch_size={experiment.batch_size}"
+               f"{f', task.samples={copies}' if copies > 1 else ''}:",
+               f"Use fewer units or filters, larger strides, {'fewer samples, ' * (copies > 1)}or "
+               "a smaller batch_size.")
 
 
 # What a second run in the same workdir may change; everything else is the run's identity.

@@ -2,7 +2,7 @@
 
 import logging
 
-from tfae import build, placement, transfer
+from tfae import build, leakage, placement, transfer
 from tfae import experiment as experiments
 from tfae import workdir as workdirs
 from tfae.errors import InputError, nearest
@@ -104,6 +104,9 @@ def _prepare(experiment, data, workdir):
   model = build.build(experiment, data.train.images.shape[1:], data.max_value, classes=data.classes,
                       train_images=data.train.images, devices=devices)
   record = None if workdir is None else workdirs.read_transfer(workdir)
-  record = (transfer.begin(experiment.transfer, model) if record is None else
-            transfer.again(experiment.transfer, model, record))
+  if record is None:
+    record = transfer.begin(experiment.transfer, model)
+    leakage.warn(experiment.transfer.init_from, data)
+  else:
+    record = transfer.again(experiment.transfer, model, record)
   return Run(experiment, model, data, devices["data"], workdir), record

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfae.data import cifar, folder, idx, mnist, splits
 from tfae.data.folder import FolderImages
+from tfae.data.origin import Origin
 from tfae.errors import InputError, check_int
 from tfae.specs.data import Data
 
@@ -54,13 +55,14 @@ class Split:
 class Dataset:
   """Disjoint splits of equal height and width; a pixel's scale is 1 / max_value.
 
-  `validation` is None if none was asked for.
+  `validation` is None if none was asked for; `origin` if `load` did not make it.
   """
   name: str
   train: Split
   validation: Split | None
   test: Split
   max_value: int
+  origin: Origin | None = None
 
   @property
   def _arrays(self):
@@ -141,21 +143,11 @@ def load_config(config, data_dir=None, seed=0):
     raise InputError(f"data_dir={data_dir!r}: expected a folder of {_FILES[name]} for {name!r}.")
   parts = {"digits": _digits, "mnist": _mnist, "idx": _idx, "cifar10": _cifar10,
            "images": _images}[name](config, data_dir)
-  rows = splits.split(config, [0 if part is None else len(part) for part in parts],
-                      _labels(config, parts), seed)
-  train, validation, test = (None if part is None else _select(parts, part) for part in rows)
-  return Dataset(name, train, validation, test, 16 if name == "digits" else 255)
-
-
-def _labels(config, parts):
-  """Returns the labels that the split may ask for: of both parts if it joins them, else train's."""
-  if not splits.joined(config) or parts[1] is None:
-    return parts[0].labels
-  labels = [part.labels for part in parts]
-  if (labels[0] is None) != (labels[1] is None):
-    raise InputError("data.pool or data.fractions: one of train and test has labels, the other has "
-                     "none. Add the missing label file, or take away the other.")
-  return None if labels[0] is None else np.concatenate(labels)
+  origin = Origin(tuple(0 if part is None else len(part) for part in parts),
+                  tuple(None if part is None else part.labels for part in parts), config, seed)
+  train, validation, test = (None if rows is None else _select(parts, rows)
+                             for rows in origin.rows)
+  return Dataset(name, train, validation, test, 16 if name == "digits" else 255, origin)
 
 
 def _select(parts, rows):

@@ -21,11 +21,13 @@ class Plan(typing.NamedTuple):
   shapes: the shapes between them, as `tfae.specs.layers.shapes` returns them.
   shared: {index of a layer: index of the encoder's layer whose kernel it shares}.
   place: which field of the section `placement` names its device.
+  copies: how many inputs of an image it takes at a time.
   """
   layers: list
   shapes: list
   place: str
   shared: dict = {}
+  copies: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

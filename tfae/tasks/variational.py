@@ -43,8 +43,8 @@ class Variational(Bound, Task):
     encoder, head = encoder_plan(model, image_shape), layer_specs.Dense(model.latent)
     shapes = layer_specs.shapes((*model.encoder, head), image_shape, "model.encoder, model.latent")
     heads = {name: Plan([head], shapes[-2:], "latent") for name in ("mean", "log_variance")}
-    return {"encoder": encoder, **heads,
-            "decoder": decoder_plan(model, image_shape, (model.latent,), (head,))}
+    decoder = decoder_plan(model, image_shape, (model.latent,), (head,))
+    return {"encoder": encoder, **heads, "decoder": decoder._replace(copies=self.samples)}
 
   def build(self, stacks, *, mean=None, **units):
     # Not before the config was checked.
