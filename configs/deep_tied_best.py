@@ -1,9 +1,8 @@
-"""The deep tied autoencoder of configs/deep_tied.py on slightly deformed images, in bfloat16.
+"""The deep tied autoencoder of configs/deep_tied.py with weight decay: it overfits otherwise.
 
     tfae-train --config=configs/deep_tied_best.py --workdir=runs/deep_tied_best
 
-Without them it overfits. Rotations and elastic deformations of under a pixel make images that the
-test set could hold, so that the code has no more to tell than before.
+Without it the training error falls to 1.62 a digit and the test error stays at 2.764 (RESULTS.md).
 """
 
 import tfae
@@ -19,14 +18,11 @@ def get_config():
   )
   config.model.output_activation = "sigmoid"
   config.task.loss = "sum_squared_error"
-  config.augmentation.rotate = 5.0
-  config.augmentation.elastic_alpha = 20.0
-  config.augmentation.elastic_sigma = 5.0
   config.optimizer.name = "adam"
   config.optimizer.learning_rate = 1e-3
   config.optimizer.schedule = "cosine"
   config.optimizer.warmup_steps = 1000
+  config.optimizer.weight_decay = 0.1
   config.batch_size = 200
-  config.epochs = 120
-  config.compute_dtype = "bfloat16"
+  config.epochs = 100
   return config
