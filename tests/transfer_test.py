@@ -146,8 +146,14 @@ def test_the_same_weights_of_another_path_are_the_same_run_and_others_are_not(
      r"of another shape: encoder/layer_2/bias \(2 there, 3 here\), encoder/layer_2/kernel "
      r"\(5 x 2 there, 5 x 3 here\)"),
     ({"encoder": (tfae.Flatten(), tfae.Dense(5), tfae.Dense(2), tfae.Dense(2)), "freeze": True},
-     r"not moved: encoder/layer_3/bias, encoder/layer_3/kernel\. .*exclude='encoder/\*'"),
-    ({"exclude": "*/bias", "freeze": True}, "not moved: encoder/layer_1/bias, encoder/layer_2/b"),
+     r"not moved: encoder/layer_3/bias, encoder/layer_3/kernel\. Make the layers those of the "
+     r"source, or use transfer\.freeze=False\.$"),
+    ({"exclude": "*/bias", "freeze": True},
+     r"not moved: encoder/layer_1/bias, encoder/layer_2/bias\. Exclude none of them, or use "
+     r"transfer\.freeze=False\.$"),
+    ({"prefix": ":encoder/layer_1", "freeze": True},
+     r"encoder/layer_2/kernel\. Move all of it, as in init_from='.*/source:encoder', or use "
+     r"transfer\.freeze=False\.$"),
     ({"prefix": ":head"}, "no variable of the model under 'head'"),
     ({"exclude": "haed/*"}, r"exclude='haed/\*' matches no variable of the model.*head/layer_0"),
     ({"checkpoint": "5"}, "checkpoint='5': expected")])
@@ -157,6 +163,15 @@ def test_what_does_not_fit_is_refused_before_there_is_a_folder(source, tmp_path,
   with pytest.raises(InputError, match=named) as error:
     training.train(classify(init_from, **options), tmp_path / "run", data=DATA)
   assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
+
+
+def test_a_part_is_left_out_where_a_whole_component_is_left_to_move(source, started, tmp_path):
+  deeper = (*ENCODER, tfae.Dense(2))
+  with pytest.raises(InputError, match=r"Make the layers.*exclude='encoder/\*'\.$"):
+    training.train(classify(started, encoder=deeper, freeze=True), tmp_path / "run", data=DATA)
+  again = classify(started, (tfae.Dense(3),), deeper, freeze=True, exclude="encoder/*")
+  training.train(again, tmp_path / "run", data=DATA)
+  assert record(tmp_path / "run")["frozen"] == ["head"]
 
 
 def test_a_run_that_would_train_nothing_is_refused(source, started, tmp_path):

@@ -44,12 +44,9 @@ def begin(spec, model):
   lacking = [n for name, stack in model.components.items() if name in frozen
              for n in _names(stack) if n not in moved.names]
   if lacking:
-    raise InputError(
-        f"transfer.init_from={spec.init_from!r}: of components that are to be frozen, these were "
-        f"not moved: {weights.listed(lacking)}. Make the layers those of the source"
-        + (", use transfer.freeze=False, or leave the whole component out with transfer.exclude="
-           f"{','.join(f'{name}/*' for name in sorted(parts))!r}." if parts - model.frozen else
-           ", and exclude none of them."))
+    raise InputError(f"transfer.init_from={spec.init_from!r}: of components that are to be frozen, "
+                     f"these were not moved: {weights.listed(lacking)}. "
+                     + _way_out(path, lacking, values, moved, parts - model.frozen, whole))
   model.frozen = frozen
   if not model.trainable:
     raise InputError(f"transfer.freeze=True: {', '.join(sorted(model.frozen))} would be frozen, "
@@ -90,6 +87,31 @@ def again(spec, model, record):
                        "Use another workdir, or the value of the run.")
   model.frozen |= frozenset(record.get("frozen", ()))
   return {**record, "init_from": spec.init_from} if record else {}
+
+
+def _way_out(path, lacking, values, moved, parts, whole):
+  """Returns what to do about components to be frozen that were not moved, or in part.
+
+  Args:
+    path: of the source; values: {name: array} that are there.
+    lacking: names of the variables that should have been moved; moved: a `weights.Moved`.
+    parts: names of those components that training could change instead.
+    whole: names of the components that were moved whole.
+  """
+  if not set(lacking) <= set(values):
+    ways = ["Make the layers those of the source"]
+  elif set(lacking) & set(moved.excluded):
+    ways = ["Exclude none of them"]
+  else:  # the prefix left them out
+    components = {name.partition("/")[0] for name in lacking}
+    whole_of = f":{components.pop()}" if len(components) == 1 else ""
+    ways = [f"Move all of it, as in init_from='{path}{whole_of}'"]
+  if parts:
+    ways.append("use transfer.freeze=False")
+  if parts and whole:  # else nothing would be left to move
+    ways.append("leave the whole component out with transfer.exclude="
+                f"{','.join(f'{name}/*' for name in sorted(parts))!r}")
+  return ", or ".join(ways) + "."
 
 
 def split(init_from):

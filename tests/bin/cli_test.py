@@ -100,13 +100,24 @@ MISTAKES = {
     "key error": (train_with("exits"), ["line 5", "KeyError: nothing"]),
     "locked config": (train_with("unlocked"), ["line 5", 'Did you mean "batch_size"']),
     "missing module": (train_with("import"), ["line 5", "no_such_module"]),
-    "missing file": (train_with("file"), ["line 5", "/no/such/file"]),
+    "missing file": (train_with("file"), ["--config=file.py, line 5", "/no/such/file"]),
     "type in the file": (train_with("type"), ["line 5", "batch_size"]),
     "impossible stack": (train_with("stack"), ["model.encoder[2]: MaxPool"]),
     "no stack": (train_with("empty_stack"), ["model.encoder=()"]),
     "impossible layer": (train_with("layer"), ["line 5: Dense.units=0"]),
     "window": (train_with("window"), ["model.encoder[0]", "does not fit into 8 pixels"]),
     "wrong decoder": (train_with("decoder"), ["model.decoder", "(63,)", "(8, 8, 1)"]),
+    "config argument": (["train", "--config={tmp}/argument.py:many", WORKDIR],
+                        ["--config=argument.py:many, line 3: ValueError: invalid literal",
+                         "The config's argument is 'many': its docstring says"]),
+    "config argument of a package's": (["train", "--config=s15_perceptron.py:abc", WORKDIR],
+                                       ["--config=s15_perceptron.py:abc, line",
+                                        "argument is 'abc'"]),
+    "empty config argument": (["train", "--config={tmp}/argument.py:", WORKDIR],
+                              ["--config=argument.py:, line 3: ValueError", "argument is ''"]),
+    "argument of a config that takes none": (["train", CONFIG + ":3", WORKDIR],
+                                             ["--config=good.py:3: TypeError: get_config() takes 0",
+                                              "argument is '3'"]),
     "nothing returned": (train_with("none"), ["get_config() returned a NoneType"]),
     "dict returned": (train_with("dict"), ["get_config() returned a dict"]),
     "evaluate nothing": (["evaluate"], ["--workdir is missing"]),
@@ -135,6 +146,7 @@ def get_config():
   {statement or "config.batch_size = 10"}
   return config
 """)
+  (tmp / "argument.py").write_text("import tfae\ndef get_config(units):\n  int(units)\n")
   before = sorted(tmp.iterdir())
   yield tmp
   made = [path.name for path in set(tmp.iterdir()) - set(before) if path.name != "__pycache__"]

@@ -29,6 +29,7 @@ CASES = {
     "score": ["--workdir={tmp}/autoencoder", A],
     "rebuilt": ["--saved_model={tmp}/exported_autoencoder", "--json", A, B, "--out={tmp}/rebuilt"],
     "one file": ["--workdir={tmp}/autoencoder", A, "--out={tmp}/one.png"],
+    "folder with a file's name": ["--workdir={tmp}/autoencoder", A, "--out={tmp}/there.jpg"],
     "pictures": ["--workdir={tmp}/of_files", "--json", "--resize", *PICTURES],
     "pictures of the export": ["--saved_model={tmp}/exported_of_files", "--json", "--resize",
                                *PICTURES],
@@ -47,6 +48,10 @@ EARLY = {
                 "has 16 x 16 pixels (height x width), the model takes 8 x 8"),
     "one file for two": (["--workdir={tmp}/autoencoder", A, B, "--out={tmp}/x.png"],
                          "is one file, there are 2 images"),
+    "another kind of file": (["--workdir={tmp}/autoencoder", A, "--out={tmp}/x.JPG"],
+                             "x.JPG: reconstructions are .png files. Name"),
+    "an array for several": (["--workdir={tmp}/autoencoder", A, B, "--out={tmp}/x.npy"],
+                             "or for several images a folder"),
     "same name": (["--workdir={tmp}/autoencoder", A, "{tmp}/again/a.png", "--out={tmp}/x"],
                   "two images would be written as"),
     "over itself": (["--workdir={tmp}/autoencoder", A, "--out={tmp}"], "is an image that is read"),
@@ -93,7 +98,8 @@ def fixture_outcomes(tmp_path_factory, digits):
       steps=2, **{**common, "batch_size": 4}), tmp / "of_files", data_dir=tmp / "pictures")
   for name in ("classifier", "autoencoder", "of_files"):
     runs.publish(tmp / name, tmp / f"exported_{name}")
-  (tmp / "again").mkdir()
+  for folder in ("again", "there.jpg"):
+    (tmp / folder).mkdir()
   for name, image in (("a", digits.images[0]), ("b", digits.images[1]),
                       ("again/a", digits.images[2])):
     png(tmp / f"{name}.png", image[..., 0])
@@ -179,6 +185,8 @@ def test_an_autoencoder_gives_its_score_and_the_reconstruction_as_png(outcomes, 
   assert out.splitlines()[1].startswith(f"{tmp}/a.png: score {first['score']:.4g}"[:-1])
   assert ends["one file"][0] == 0
   assert (tmp / "one.png").read_bytes() == (tmp / "rebuilt/a.png").read_bytes()
+  assert ends["folder with a file's name"][0] == 0  # it was there
+  assert (tmp / "there.jpg/a.png").read_bytes() == (tmp / "one.png").read_bytes()
 
 
 def test_a_model_of_image_files_scores_them_as_its_training_read_them(outcomes):
@@ -200,3 +208,4 @@ def test_a_mistake_is_one_line_with_exit_code_2(outcomes, name, text):
   code, out, err = outcomes[1][name]
   assert (code, out) == (2, "") and text in err
   assert err.startswith("error: ") and err.count("\n") == 1
+  assert not any((outcomes[0] / made).exists() for made in ("x.JPG", "x.npy"))

@@ -100,6 +100,8 @@ def _parse(argv, main, positional):
     _help(main)
     sys.exit(0)
   argv = [argv[0], *_find_config(argv[1:])]
+  config = next((a.partition("=")[2] for a in reversed(argv)
+                 if a.startswith(("-config=", "--config="))), "")
   logging.disable(logging.WARNING)  # ml_collections warns of what is refused here
   try:
     rest = flags.FLAGS(argv)
@@ -109,13 +111,13 @@ def _parse(argv, main, positional):
   except flags.Error as error:
     if "Error whilst parsing config file" in str(error):
       # ml_collections, then absl, wrapped what the file raised.
-      sys.exit(_fail(_of_config_file(error.__context__.__context__)))
+      sys.exit(_fail(_of_config_file(error.__context__.__context__, config)))
     sys.exit(_fail(str(error).splitlines()[0]))
   except (AttributeError, KeyError) as error:
-    sys.exit(_fail(_unknown_field(argv) or _of_config_file(error)))
+    sys.exit(_fail(_unknown_field(argv) or _of_config_file(error, config)))
   except Exception as error:  # pylint: disable=broad-exception-caught
     # The config file is the user's program: whatever it raises is for its author.
-    sys.exit(_fail(_of_config_file(error)))
+    sys.exit(_fail(_of_config_file(error, config)))
   finally:
     logging.disable(logging.NOTSET)
   if len(rest) > 1 and not positional:
@@ -147,8 +149,11 @@ def _find_config(argv):
   return result
 
 
-def _of_config_file(error):
-  """Returns what a config file raised, and in which of its lines."""
+def _of_config_file(error, config):
+  """Returns what a config file raised, in which of its lines, and with which argument.
+
+  `config` is the value of --config: PATH, or PATH:ARGUMENT.
+  """
   # A KeyError's str is the repr of its message, and a locked ConfigDict wraps one that lists
   # every field between the unknown one and the nearest.
   said = error.args[0] if error.args and isinstance(error.args[0], KeyError) else error
@@ -158,7 +163,11 @@ def _of_config_file(error):
            if frame.name in ("get_config", "<module>")]
   where = f", line {lines[-1]}" if lines else ""
   kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-  return f"--config{where}: {kind}{text}"
+  path, colon, argument = config.partition(":")
+  # What an int() says of it does not name it.
+  hint = (f" The config's argument is {argument!r}: its docstring says what it may be. Or leave it "
+          "out." if colon else "")
+  return f"--config={pathlib.Path(path).name}{colon}{argument}{where}: {kind}{text}{hint}"
 
 
 def _unknown_field(argv):
@@ -188,7 +197,8 @@ def experiment(holder, init_from=None):
     # ml_collections puts an OSError of the file aside until the config is looked at.
     error = getattr(holder.value, "__dict__", {}).get("_error")
     if error:
-      raise InputError(_of_config_file(error))
+      raise InputError(_of_config_file(
+          error, config_flags.get_config_filename(flags.FLAGS["config"])))
     raise InputError(f"--config: get_config() returned a {type(holder.value).__name__}; it must "
                      "return a tfae.default_config() that it has filled in.")
   if init_from:

@@ -19,6 +19,9 @@ from tfae import images
 from tfae.bin import cli
 from tfae.errors import InputError
 
+# What --out must not end in, unless such a folder is there: a file was meant, of another kind.
+_OTHER_FILES = (".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".npy", ".npz")
+
 cli.define_subject()
 flags.DEFINE_string("out", None, "Where reconstructions go: a folder, or of one image a .png file.")
 flags.DEFINE_bool("json", False, "One JSON object an image instead of text.")
@@ -81,6 +84,9 @@ def _outs(out, paths, counts):
   if not out:
     return [[None] * count for count in counts]
   out = pathlib.Path(out)
+  if out.suffix.lower() in _OTHER_FILES and not out.is_dir():
+    raise InputError(f"--out={out}: reconstructions are .png files. Name "
+                     f"{out.with_suffix('.png')}, or for several images a folder.")
   if out.suffix.lower() == ".png":
     if sum(counts) > 1:
       raise InputError(f"--out={out}: is one file, there are {sum(counts)} images. Name a folder.")
