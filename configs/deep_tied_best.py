@@ -2,7 +2,8 @@
 
     tfae-train --config=configs/deep_tied_best.py --workdir=runs/deep_tied_best
 
-Without it the training error falls to 1.62 a digit and the test error stays at 2.764 (RESULTS.md).
+Squared error a test image 2.601, training error 1.90; without weight decay 2.764 and 1.62, after 150
+epochs (RESULTS.md). One seed each.
 """
 
 import tfae
