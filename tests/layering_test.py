@@ -27,7 +27,8 @@ FLOORS = [
      "models.probe", "models.variational"},
     {"tasks.task", "tasks.reconstruct", "tasks.classify", "tasks.probe", "tasks.variational"},
     {"experiment", "evaluation", "leakage", "likelihood", "diagnosis", "loop", "metrics", "signals",
-     "build", "workdir", "run", "training", "transfer", "reproduction", "results", "systems"},
+     "build", "workdir", "run", "training", "transfer", "jobs", "standings", "reproduction",
+     "results", "systems"},
     {"labels", "server_configs", "publish", "promotion", "warmup", "saved_model", "exporting",
      "inspection"},
     {"bin.cli", "bin.interrupt", "bin.train", "bin.evaluate", "bin.weights",
@@ -73,8 +74,10 @@ SAME_FLOOR = {
     "run": {"build", "diagnosis", "evaluation", "loop", "metrics", "signals"},
     "training": {"build", "experiment", "leakage", "run", "transfer", "workdir"},
     "metrics": {"workdir"},
-    "reproduction": {"experiment", "signals", "workdir"},
-    "results": {"reproduction"},
+    "jobs": {"experiment"},
+    "standings": {"experiment", "jobs", "workdir"},
+    "reproduction": {"jobs", "signals", "standings", "workdir"},
+    "results": {"jobs", "standings"},
     "publish": {"labels"},
     "promotion": {"labels", "publish", "server_configs"},
     "saved_model": {"warmup"},
@@ -115,8 +118,8 @@ WITHOUT_TENSORFLOW = ["errors", "files", "images", "machine", "specs.basic", "sp
                       "tasks.task", "data.idx", "data.fetchers", "data.sources", "data.mnist",
                       "data.cifar", "data.picture", "data.folder", "data.origin", "data.splits",
                       "data.datasets",
-                      "experiment", "workdir", "publish", "reproduction", "results", "signals",
-                      "systems", "inspection", "labels", "server_configs", "promotion"]
+                      "experiment", "workdir", "publish", "jobs", "standings", "reproduction",
+                      "results", "signals", "systems", "inspection", "labels", "server_configs", "promotion"]
 
 
 def module_of(path):

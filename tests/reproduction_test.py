@@ -1,4 +1,4 @@
-"""tfae.reproduction: which runs, in which order, resumed, recorded; with a small trainer."""
+"""tfae.reproduction: runs in their order, resumed, recorded; with a small trainer."""
 
 import dataclasses
 import json
@@ -13,10 +13,12 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
-from tfae import reproduction, systems
+from tfae import jobs, standings
 from tfae import workdir as workdirs
 from tfae.errors import InputError
-from tfae.reproduction import Job, Reproduction, standing
+from tfae.jobs import Job
+from tfae.reproduction import Reproduction
+from tfae.standings import standing
 from tfae.specs.systems import Figure, Run, System, configs_folder
 
 # Does what tfae-train does in a run's folder, in no time. `ways` in the folder of all runs says
@@ -130,12 +132,12 @@ def reproduce(root, table, only=(), ways=None, seeds=None, **options):
   """Runs the table; returns ({job name: Standing}, what the trainer was given)."""
   (root / "ways").write_text(json.dumps(ways or {}))
   (root / "started").write_text("")
-  jobs = reproduction.plan(reproduction.select(table, only), seeds)
+  todo = jobs.plan(jobs.select(table, only), seeds)
   end = Reproduction(table, root, program=(sys.executable, str(root / "trainer.py")),
                      evaluator=(sys.executable, str(root / "evaluator.py")),
-                     made_on=lambda: MADE_ON, **options)(jobs)
+                     made_on=lambda: MADE_ON, **options)(todo)
   started = (root / "started").read_text().splitlines()
-  return end, {job.name: standing(job, root, table) for job in jobs}, started
+  return end, {job.name: standing(job, root, table) for job in todo}, started
 
 
 def states(standings):
@@ -180,11 +182,11 @@ def test_a_failure_is_recorded_with_its_last_line_and_the_others_go_on(root):
 def test_a_run_that_needs_another_gets_the_folder_of_the_same_seed_and_is_run_after_it(root):
   needing = Run("better", "quickstart.py", (LOSS,), variant="more", needs="T1/faithful", seeds=3,
                 overrides={"epochs": 4, "logging.tensorboard": "{needs}"})
-  names = [job.name for job in reproduction.plan(reproduction.select(make(needing, FIRST), []))]
+  names = [job.name for job in jobs.plan(jobs.select(make(needing, FIRST), []))]
   assert names == [f"T1/{name}, seed {seed}" for name in ("faithful", "better/more")
                    for seed in range(3)]
   job = Job(make(needing, FIRST)[0], needing, 2)
-  assert job.overrides("R", reproduction.by_name(make(needing, FIRST))) == {
+  assert job.overrides("R", jobs.by_name(make(needing, FIRST))) == {
       "epochs": 4, "seed": 2, "logging.tensorboard": "R/T1/faithful/seed2"}
   table = make(FIRST, SECOND)
   _, found, _ = reproduce(root, table, only=["better"], ways={"faithful1": "fail"}, seeds=2)
@@ -193,20 +195,6 @@ def test_a_run_that_needs_another_gets_the_folder_of_the_same_seed_and_is_run_af
                            "T1/better/more, seed 1": "failed"}
   assert found["T1/better/more, seed 1"].text == (
       "failed: needs T1/faithful, seed 1, which is not complete")
-
-
-@pytest.mark.parametrize("name, expected", [
-    ("T1", ["T1/faithful", "T1/better/more"]), ("faithful", ["T1/faithful"]),
-    ("T1/better", ["T1/faithful", "T1/better/more"]),
-    ("T1/faithful", ["T1/faithful"])])
-def test_only_takes_ids_labels_and_both(name, expected):
-  chosen = reproduction.select(make(FIRST, SECOND), [name])
-  assert [f"{system.id}/{run.name}" for system, run in chosen] == expected
-
-
-def test_an_unknown_name_is_one_line_with_the_nearest():
-  with pytest.raises(InputError, match="--only='T1/bettre'.*Did you mean 'T1/better'"):
-    reproduction.select(make(FIRST, SECOND), ["T1/bettre"])
 
 
 def test_a_folder_that_can_not_be_used_is_said_and_the_other_runs_go_on(root, capfd):
@@ -292,7 +280,7 @@ def test_a_likelihood_is_estimated_in_a_process_of_its_own_after_the_training(ro
   assert started[1:] == [f"evaluate --workdir={folder} --log_likelihood=70 --data_dir=there"]
   (complete,) = found.values()
   assert complete.state == "complete"
-  assert reproduction.read_figure(LOG_LIKELIHOOD, complete.lines) == 90.5
+  assert standings.read_figure(LOG_LIKELIHOOD, complete.lines) == 90.5
   assert "tfae-evaluate --workdir=" in capfd.readouterr().out
   seconds = complete.seconds
   assert reproduce(root, table)[2] == []
@@ -324,7 +312,7 @@ def test_a_run_that_pca_beats_is_complete_and_pca_of_another_split_is_no_figure_
   assert started == [f"evaluate --workdir={folder} --pca"]
   (complete,) = found.values()
   assert complete.state == "complete"
-  assert reproduction.read_figure(figure, complete.lines) == 0.25
+  assert standings.read_figure(figure, complete.lines) == 0.25
 
 
 def test_a_failed_or_stopped_estimate_is_made_again_without_the_training(root, capfd):
@@ -360,53 +348,3 @@ def test_a_run_of_another_config_is_no_result_of_this_one(root):
   other = make(Run("faithful", "quickstart.py", (LOSS,), overrides={"epochs": 4, "batch_size": 7}))
   found = standing(Job(other[0], other[0].runs[0], 0), root, other)
   assert (found.state, found.text) == ("unfinished", "what is there is of another config")
-
-
-LINES = [{"kind": "epoch", "step": 10 * e, "epoch": e, "loss": 1 / e} for e in (1, 2, 3)] + [
-    {"kind": "test", "step": 30, "epoch": 3, "loss": 0.25, "accuracy": 0.975, "timing": {}}]
-
-
-@pytest.mark.parametrize("figure, expected", [
-    (Figure("m", "epoch", "loss"), 1 / 3), (Figure("m", "epoch", "loss", epoch=2), 1 / 2),
-    (Figure("m", "test", "loss"), 0.25),
-    (Figure("m", "test", "accuracy", scale=-100, offset=100), 2.5)])
-def test_a_figure_is_the_last_line_of_its_kind_or_that_of_its_epoch(figure, expected):
-  assert reproduction.read_figure(figure, LINES) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("figure, text", [
-    (Figure("m", "validation", "loss"), "no validation line"),
-    (Figure("m", "epoch", "loss", epoch=28), "no epoch line of epoch 28"),
-    (Figure("m", "test", "acuracy"), "it has loss, accuracy. Did you mean 'accuracy'?")])
-def test_a_figure_that_is_not_in_the_log_says_what_is(figure, text):
-  with pytest.raises(InputError, match=text.replace("?", r"\?")):
-    reproduction.read_figure(figure, LINES)
-
-
-def test_a_goal_is_reached_by_the_figure_as_it_is_shown():
-  assert Figure("m", "test", "loss", goal=0.0332).reached(0.03324)
-  assert not Figure("m", "test", "loss", goal=0.0332).reached(0.03326)
-  assert Figure("m", "test", "accuracy", goal=97.2, higher=True, digits=1).reached(97.16)
-  assert not Figure("m", "test", "accuracy", goal=97.2, higher=True, digits=1).reached(97.14)
-
-
-def test_the_table_names_each_run_once_and_only_runs_that_there_are():
-  names = [f"{system.id}/{run.name}" for system in systems.SYSTEMS for run in system.runs]
-  folders = [(system.id, run.folder) for system in systems.SYSTEMS for run in system.runs]
-  assert len(set(names)) == len(names) and len(set(folders)) == len(folders)
-  assert {f"S{number:02}" for number in range(1, 20)} < {name[:3] for name in names}
-  for system in systems.SYSTEMS:
-    for run in system.runs:
-      assert run.label in ("faithful", "better", "literature") and run.figures
-      assert not run.needs or run.needs in names
-      assert ("{needs}" in str(run.overrides)) == bool(run.needs)
-  for comparison in systems.COMPARISONS:
-    for of_row in comparison.rows.values():
-      assert set(of_row) <= set(names) and len(of_row) == len(comparison.columns)
-  assert len(reproduction.plan(reproduction.select(systems.SYSTEMS, []))) > len(names)
-
-
-def test_every_config_of_the_table_is_there_and_takes_its_overrides():
-  named = reproduction.by_name(systems.SYSTEMS)
-  for system, run in named.values():
-    Job(system, run, 0).experiment("R", named)

@@ -9,10 +9,10 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs as small
 from tfae import experiment as experiments
-from tfae import reproduction, results
+from tfae import jobs, results
 from tfae import workdir as workdirs
 from tfae.errors import InputError
-from tfae.reproduction import Job
+from tfae.jobs import Job
 from tfae.specs.systems import Comparison, Figure, Run, System
 
 LOSS = Figure("test loss", "test", "loss", "0.4", 0.3, digits=3)
@@ -46,7 +46,7 @@ COMPARISONS = (
 
 def put(root, name, seed, *, record=(), test=True, epochs=None, **values):
   """Writes the folder of one run as tfae-train and tfae-reproduce leave it."""
-  runs = reproduction.by_name(SYSTEMS)
+  runs = jobs.by_name(SYSTEMS)
   job = Job(*runs[name], seed)
   experiment = job.experiment(root, runs)
   folder = job.folder(root)

@@ -1,234 +1,19 @@
-"""Running the systems: one process a run and seed, resumable, and what its folder says of it.
+"""Running the systems: one process a run and seed, resumable, recorded in the run's folder."""
 
-A run's folder is ROOT/<id>/<label>[-<variant>]/seed<k>, made by tfae-train. Beside its files there
-lies reproduce.json: how long the run took and how it ended. Figures never come from there.
-"""
-
-import dataclasses
 import json
-import os
-import pathlib
-import re
-import runpy
 import subprocess
 import sys
 import time
 
-from tfae import experiment as experiments
-from tfae import files, machine
+from tfae import files, machine, standings
 from tfae import workdir as workdirs
-from tfae.errors import InputError, nearest, shown
+from tfae.errors import InputError
+from tfae.jobs import Job, by_name
 from tfae.signals import Signals
-from tfae.specs.systems import LABELS, configs_folder
+from tfae.specs.systems import configs_folder
 
 PROGRAM = (sys.executable, "-m", "tfae.bin.train")
 EVALUATOR = (sys.executable, "-m", "tfae.bin.evaluate")
-RECORD = "reproduce.json"
-_EVALUATED = ("pca", "log_likelihood")  # kinds of the lines of tfae-evaluate
-_LONGEST_REASON = 300  # characters of a failure in a table
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-  """One run of one system with one seed."""
-  system: object
-  run: object
-  seed: int
-
-  @property
-  def name(self):
-    return f"{self.system.id}/{self.run.name}, seed {self.seed}"
-
-  def folder(self, root):
-    """Returns the run's folder."""
-    return pathlib.Path(root) / self.system.id / self.run.folder / f"seed{self.seed}"
-
-  def overrides(self, root, runs):
-    """Returns {config field: value} with the seed, and the folder of the run that it needs."""
-    values = {**self.run.overrides, "seed": self.seed}
-    if self.run.needs:
-      needed = str(Job(*runs[self.run.needs], self.seed).folder(root))
-      values = {name: value.replace("{needs}", needed) if isinstance(value, str) else value
-                for name, value in values.items()}
-    return values
-
-  def experiment(self, root, runs):
-    """Returns the `tfae.experiment.Experiment` that tfae-train is going to train.
-
-    Raises:
-      InputError: a config that does not exist or can't be read, or an override of no field of it.
-    """
-    name, _, argument = self.run.config.partition(":")
-    path = configs_folder() / name
-    try:
-      if not path.is_file():
-        names = [p.name for p in path.parent.glob("*.py")]
-        raise InputError(f"no such file.{nearest(name, names)}")
-      config = runpy.run_path(str(path))["get_config"](*[argument] if argument else [])
-      config.update_from_flattened_dict(self.overrides(root, runs))
-      return experiments.from_config(config)
-    except Exception as error:  # pylint: disable=broad-exception-caught
-      # A config is a program of its own: whatever it raises is told by name.
-      kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-      raise InputError(f"{self.system.id}/{self.run.name}: config {self.run.config}: {kind}"
-                       f"{error}") from error
-
-
-@dataclasses.dataclass(frozen=True)
-class Standing:
-  """How far a run is, in a word and in words.
-
-  state: 'complete', 'trained' (what tfae-evaluate adds is missing), 'failed', 'unfinished' or
-    'not run'.
-  lines: of its metrics.jsonl, without evaluations that its run does not ask for.
-  seconds: wall time of its processes so far, None if not known.
-  made_on: as `tfae.machine.made_on` at its last training, {} if not known.
-  """
-  state: str
-  text: str
-  lines: tuple = ()
-  seconds: float | None = None
-  made_on: dict = dataclasses.field(default_factory=dict)
-
-
-def seeds_there(system, run, root):
-  """Returns the seeds of a run that have a folder, in order."""
-  parent = Job(system, run, 0).folder(root).parent
-  names = [path.name for path in parent.iterdir()] if parent.is_dir() else []
-  return sorted(int(name[4:]) for name in names if re.fullmatch("seed[0-9]+", name))
-
-
-def by_name(systems):
-  """Returns {'ID/LABEL/VARIANT': (System, Run)} in the order of the table."""
-  return {f"{system.id}/{run.name}": (system, run) for system in systems for run in system.runs}
-
-
-def select(systems, only):
-  """Returns the [(System, Run)] that are named in `only`, and those which they need before them.
-
-  Args:
-    systems: the table.
-    only: names: an id, a label, 'ID/LABEL', 'ID/LABEL/VARIANT'; empty: all.
-
-  Raises:
-    InputError: a name that is none of these.
-  """
-  runs = by_name(systems)
-  names = [*(system.id for system in systems), *LABELS,
-           *dict.fromkeys(f"{system.id}/{run.label}" for system, run in runs.values()), *runs]
-  for name in only:
-    if name not in names:
-      raise InputError(f"--only={shown(name)}: no such system or run.{nearest(name, names)} There "
-                       f"are {', '.join(system.id for system in systems)}, each alone or with a "
-                       f"label ({', '.join(LABELS)}), as in {systems[0].id}/{LABELS[0]}.")
-
-  def wanted(name, system, run):
-    return not only or {system.id, run.label, f"{system.id}/{run.label}", name} & set(only)
-
-  result = {}
-
-  def add(name):
-    if name not in result:
-      if runs[name][1].needs:
-        add(runs[name][1].needs)
-      result[name] = runs[name]
-
-  for name, (system, run) in runs.items():
-    if wanted(name, system, run):
-      add(name)
-  return list(result.values())
-
-
-def plan(chosen, seeds=None):
-  """Returns the Jobs of [(System, Run)] in their order; `seeds`: how many each, None: as it says.
-
-  A run that another one needs gets as many seeds as that one.
-  """
-  counts = {f"{system.id}/{run.name}": seeds or run.seeds for system, run in chosen}
-  for system, run in reversed(chosen):  # those which need come after those which are needed
-    if run.needs:
-      counts[run.needs] = max(counts[run.needs], counts[f"{system.id}/{run.name}"])
-  return [Job(system, run, seed) for system, run in chosen
-          for seed in range(counts[f"{system.id}/{run.name}"])]
-
-
-def standing(job, root, systems):
-  """Returns the Standing of a job, from its folder alone."""
-  folder = job.folder(root)
-  try:
-    record, lines = _read_record(folder), _lines(job.run, folder)
-  except InputError as error:
-    return Standing("failed", f"failed: {_reason(str(error))}")
-  kept = {"lines": lines, "seconds": record.get("seconds"), "made_on": record.get("made_on", {})}
-  try:
-    experiment = job.experiment(root, by_name(systems))
-  except InputError as error:
-    return Standing("failed", f"failed: {_reason(str(error))}", **kept)
-  if not lines and not record:
-    return Standing("not run", "not run")
-  if record.get("failed"):
-    return Standing("failed", f"failed: {record['failed']}", **kept)
-  return Standing(*_progress(job, experiment, folder, record, lines), **kept)
-
-
-def _progress(job, experiment, folder, record, lines):
-  """Returns (state, text) of a Standing, whether the last session failed or not."""
-  try:
-    found, values = workdirs.read_config(folder)
-    if found is None or experiments.differences(values["experiment"],
-                                                experiments.to_json(experiment)):
-      return "unfinished", "what is there is of another config"
-  except InputError as error:
-    if not (folder / "config.json").exists():  # killed before its first save
-      return "unfinished", "has no config.json" if lines else "just begun"
-    return "unfinished", _reason(str(error))
-  kinds = {line["kind"] for line in lines}
-  if "test" in kinds and record.get("complete") == [experiment.epochs, experiment.steps]:
-    missing = [kind for kind in job.run.evaluations if kind not in kinds]
-    if missing:
-      return "trained", f"is trained; its {' and '.join(missing)} is missing"
-    return "complete", "complete"
-  epoch = max((line["epoch"] for line in lines if line["kind"] == "epoch"), default=0)
-  where = (f"at step {lines[-1]['step'] if lines else 0} of {experiment.steps}" if experiment.steps
-           else f"at epoch {epoch} of {experiment.epochs}")
-  return "unfinished", where
-
-
-def _lines(run, folder):
-  """Returns the lines of metrics.jsonl; of those of tfae-evaluate only what `run` asks for."""
-  lines = workdirs.read_metrics(folder)
-  if not any(line["kind"] in _EVALUATED for line in lines):
-    return tuple(lines)
-  ends = [line["step"] for line in lines if line["kind"] == "test"]
-  try:
-    images = run.likelihood_images or workdirs.read_config(folder)[1]["data"]["test"]
-  except InputError:
-    images = 0
-  # Somebody may have called tfae-evaluate with other flags, or before the training had ended.
-  asked = {"pca": {"split": "test"},
-           "log_likelihood": {"samples": run.likelihood, "images": images, "split": "test",
-                              "step": ends[-1] if ends else -1}}
-  return tuple(line for line in lines if line["kind"] not in _EVALUATED or all(
-      line.get(name) == value for name, value in asked[line["kind"]].items()))
-
-
-def read_figure(figure, lines):
-  """Returns the number that a Figure is, from the lines of metrics.jsonl.
-
-  Raises:
-    InputError: there is no such line, or no such field in it.
-  """
-  of_kind = [line for line in lines if line["kind"] == figure.kind
-             and figure.epoch in (None, line["epoch"])]
-  if not of_kind:
-    when = "" if figure.epoch is None else f" of epoch {figure.epoch}"
-    raise InputError(f"metrics.jsonl has no {figure.kind} line{when}")
-  line = of_kind[-1]
-  if not isinstance(line.get(figure.name), (int, float)):
-    names = [n for n in line if n not in ("kind", "step", "epoch", "timing")]
-    raise InputError(f"metrics.jsonl has no {figure.name} in its {figure.kind} lines; it has "
-                     f"{', '.join(names)}.{nearest(figure.name, names)}")
-  return figure.offset + figure.scale * line[figure.name]
 
 
 class Reproduction:
@@ -276,7 +61,7 @@ class Reproduction:
       self._child.send_signal(number)
 
   def _standing(self, job):
-    return standing(job, self._root, self._systems)
+    return standings.standing(job, self._root, self._systems)
 
   def _run(self, job, title, signals):
     if self._standing(job).state == "complete":
@@ -285,14 +70,14 @@ class Reproduction:
     try:
       experiment = job.experiment(self._root, self._runs)
     except InputError as error:
-      print(f"{title}: failed: {_reason(str(error))}", flush=True)
+      print(f"{title}: failed: {standings.reason(str(error))}", flush=True)
       return
     folder = job.folder(self._root)
     try:
       folder.mkdir(parents=True, exist_ok=True)
-      record = _closed(_read_record(folder), workdirs.read_metrics(folder))
+      record = _closed(standings.read_record(folder), workdirs.read_metrics(folder))
     except (InputError, OSError) as error:
-      print(f"{title}: failed: {_reason(str(error))}", flush=True)
+      print(f"{title}: failed: {standings.reason(str(error))}", flush=True)
       return
     if job.run.needs:
       needed = Job(*self._runs[job.run.needs], job.seed)
@@ -300,14 +85,16 @@ class Reproduction:
         self._end(folder, record, title, failed=f"needs {needed.name}, which is not complete")
         return
     code, last = 0, ""
-    if _progress(job, experiment, folder, record, _lines(job.run, folder))[0] != "trained":
+    progress = lambda: standings.progress(job, experiment, folder, record,
+                                          standings.lines_of(job.run, folder))
+    if progress()[0] != "trained":
       record["complete"] = None
       code, last = self._train(job, folder, record, title, signals)
       if code == 0:
         record["complete"] = [experiment.epochs, experiment.steps]
     if code == 0 and job.run.evaluations and signals.received is None:
       code, last = self._evaluate(job, folder, record, title, signals)
-    state, text = _progress(job, experiment, folder, record, _lines(job.run, folder))
+    state, text = progress()
     if state == "complete":  # tfae-evaluate ends with 1 where PCA is better
       self._end(folder, record, title, "complete")
     elif signals.received is not None:
@@ -315,7 +102,7 @@ class Reproduction:
     else:
       if code < 0:
         last = f"killed by signal {-code}, after {last!r}"
-      self._end(folder, record, title, failed=_reason(
+      self._end(folder, record, title, failed=standings.reason(
           text if code == 0 else last or f"exit code {code}"))
 
   def _train(self, job, folder, record, title, signals):
@@ -375,30 +162,12 @@ def _count(record, began):
 
 def _trained(lines, since):
   # What is evaluated at the end is evaluated anew, also of a run that is complete.
-  return any(line["kind"] not in ("test", *_EVALUATED) and not line.get("closing")
+  return any(line["kind"] not in ("test", *standings.EVALUATED) and not line.get("closing")
              and line.get("timing", {}).get("time", 0) >= since for line in lines)
 
 
-def _reason(text):
-  text = " ".join(text.removeprefix("error: ").removeprefix("stopped: ").split())
-  return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON - 3] + "..."
-
-
-def _read_record(folder):
-  try:
-    return json.loads((folder / RECORD).read_text(encoding="utf-8"))
-  except FileNotFoundError:
-    return {}
-  except NotADirectoryError:
-    raise InputError(f"{folder}: a file is where the run's folder would be. Move it away."
-                     ) from None
-  except (OSError, ValueError) as error:
-    raise InputError(f"{folder / RECORD}: can't be read ({error}). Remove it: the run is then "
-                     "looked at anew, and its seconds are counted from there.") from None
-
-
 def _write_record(folder, record):
-  files.write(folder / RECORD, json.dumps(record, indent=2) + "\n")
+  files.write(folder / standings.RECORD, json.dumps(record, indent=2) + "\n")
 
 
 def _closed(record, lines):

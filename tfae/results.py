@@ -7,9 +7,9 @@ import pathlib
 
 import numpy as np
 
-from tfae import files, reproduction
+from tfae import files, jobs, standings
 from tfae.errors import InputError
-from tfae.reproduction import Job
+from tfae.jobs import Job
 
 _HEADER = ("id", "run", "protocol", "metric", "printed", "goal", "tfae", "better config", "seconds",
            "command")
@@ -55,18 +55,18 @@ class _Table:
 
   def __init__(self, systems, root):
     self._systems, self._root = systems, root
-    self._runs = reproduction.by_name(systems)
+    self._runs = jobs.by_name(systems)
     self._standings = {
         f"{system.id}/{run.name}": {
-            seed: reproduction.standing(Job(system, run, seed), root, systems)
-            for seed in reproduction.seeds_there(system, run, root) or [0]}
+            seed: standings.standing(Job(system, run, seed), root, systems)
+            for seed in standings.seeds_there(system, run, root) or [0]}
         for system in systems for run in system.runs}
 
   def made_on(self):
     """Returns the lines that say when, and with what the complete runs were made."""
     lines = [f"Written on {datetime.date.today().isoformat()}."]
-    complete = [standing for standings in self._standings.values()
-                for standing in standings.values() if standing.state == "complete"]
+    complete = [standing for seeds in self._standings.values() for standing in seeds.values()
+                if standing.state == "complete"]
     for name in ("commit", "versions", "machine"):
       found = collections.Counter(s.made_on.get(name, "not known") for s in complete)
       shown = ([value for value in found] if len(found) == 1 else
@@ -82,7 +82,7 @@ class _Table:
         name = f"{system.id}/{run.name}"
         for index, figure in enumerate(run.figures):
           first = index == 0
-          there = reproduction.seeds_there(system, run, self._root)
+          there = standings.seeds_there(system, run, self._root)
           seeds = there[-1] + 1 if there else run.seeds
           command = f"`tfae-reproduce --only={name} --seeds={seeds}`"
           yield (system.id, f"{run.name} ({run.config})" if first else "",
@@ -118,7 +118,7 @@ class _Table:
     for seed, standing in self._standings[name].items():
       try:
         if standing.state == "complete":
-          values[seed] = reproduction.read_figure(figure, standing.lines)
+          values[seed] = standings.read_figure(figure, standing.lines)
         else:
           others.append(standing.text)
       except InputError as error:

@@ -13,7 +13,7 @@ import sys
 
 from absl import flags
 
-from tfae import reproduction, results
+from tfae import jobs, reproduction, results, standings
 from tfae.bin import cli
 from tfae.errors import InputError
 from tfae.systems import COMPARISONS, SYSTEMS
@@ -37,30 +37,30 @@ def main():
                      "RESULTS.md.")
   if flags.FLAGS["only"].present and not args.only:
     raise InputError("--only is empty. Give ids such as S04, or leave it out for all.")
-  jobs = reproduction.plan(reproduction.select(SYSTEMS, args.only), args.seeds)
+  todo = jobs.plan(jobs.select(SYSTEMS, args.only), args.seeds)
   if args.list:
-    _list(jobs)
+    _list(todo)
     return 0
   write = lambda: results.write(out, SYSTEMS, COMPARISONS, root)
   try:
-    signal = reproduction.Reproduction(SYSTEMS, root, data_dir=args.data_dir)(jobs, write)
+    signal = reproduction.Reproduction(SYSTEMS, root, data_dir=args.data_dir)(todo, write)
   except KeyboardInterrupt:  # the second Ctrl-C
     write()
     raise
   write()
-  states = [(job, reproduction.standing(job, root, SYSTEMS)) for job in jobs]
+  states = [(job, standings.standing(job, root, SYSTEMS)) for job in todo]
   complete = sum(standing.state == "complete" for _, standing in states)
-  print(f"{complete} of {len(jobs)} runs are complete; {out} is written.")
+  print(f"{complete} of {len(todo)} runs are complete; {out} is written.")
   for job, standing in states:
     if standing.state == "failed":
       print(f"{job.name}: {standing.text}", file=sys.stderr)
-  return 128 + signal if signal else int(complete < len(jobs))
+  return 128 + signal if signal else int(complete < len(todo))
 
 
-def _list(jobs):
+def _list(todo):
   """Prints a line a run: name, config, seeds, minutes of one seed."""
   seeds = {}
-  for job in jobs:
+  for job in todo:
     seeds.setdefault(f"{job.system.id}/{job.run.name}", []).append(job)
   for name, of_run in seeds.items():
     run = of_run[0].run
