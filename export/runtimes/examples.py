@@ -13,8 +13,8 @@ class Reference:
 
   `description` is signature.json as a dict, `feeds` {signature: {input: array [100, ...]}},
   `outputs` {signature: {output: array [100, ...]}}, `products` the sizes of its matrix products or
-  None, `tolerance` the bound of a float runtime as a
-  multiple of the larger of 1 and an output's largest value.
+  None, `tolerance` the bound of a float runtime as a multiple of the larger of 1 and an output's
+  largest value.
   """
 
   def __init__(self, tf, directory, description, graph_def, images):
