@@ -40,8 +40,9 @@ ResizeBilinear ResizeNearestNeighbor ReverseV2 Rint Roll Round Rsqrt ScatterNd S
 Shape ShapeN Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToBatchND SpaceToDepth
 SparseSoftmaxCrossEntropyWithLogits Split SplitV Sqrt Square SquaredDifference Squeeze StatelessIf
 StatelessRandomGetKeyCounter StatelessRandomNormalV2 StatelessRandomUniformV2 StatelessWhile
-StopGradient StridedSlice Sub Sum Tan Tanh Tile TopKV2 Transpose TruncateDiv Unpack Where Xdivy
-Xlog1py Xlogy ZerosLike""".split())
+StopGradient StridedSlice Sub Substr Sum Tan Tanh TensorListFromTensor TensorListGetItem
+TensorListReserve TensorListSetItem TensorListStack Tile TopKV2 Transpose TruncateDiv Unpack Where
+Xdivy Xlog1py Xlogy ZerosLike""".split())
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
@@ -108,16 +109,12 @@ def images_entry(description):
                   "[batch, height, width, channels].")
 
 
-def is_npy(path):
-  return path.lower().endswith(".npy")
-
-
 def check_image_file(path, shape):
   """Raises UserError unless `path` holds images of `shape` [height, width, channels]."""
   try:
     with open(path, "rb") as file:
       head = file.read(26)
-    if is_npy(path):
+    if path.lower().endswith(".npy"):
       found = np.load(path, mmap_mode="r", allow_pickle=False)
       if found.dtype.kind not in "biuf" or found.size == 0:
         raise UserError(f"--images={path}: {found.dtype} {list(found.shape)}: expected numbers.")
@@ -129,7 +126,7 @@ def check_image_file(path, shape):
   except (OSError, ValueError, EOFError) as error:
     raise UserError(f"--images={path}: {getattr(error, 'strerror', None) or error}.") from error
   # A PNG's channels are converted; in an array only a grey image may leave them out.
-  without_channels = len(sizes) == 2 and (shape[2] == 1 or not is_npy(path))
+  without_channels = len(sizes) == 2 and (shape[2] == 1 or not path.lower().endswith(".npy"))
   if list(sizes) != (shape[:2] if without_channels else shape):
     raise UserError(f"--images={path}: found {'x'.join(map(str, sizes))}, expected "
                     f"{'x'.join(map(str, shape))} (height x width x channels).")
@@ -172,7 +169,7 @@ def read_images(tf, paths, entry):
   """[n, height, width, channels] in the units of `entry`, a `images` input of signature.json."""
   found = []
   for path in paths:
-    if is_npy(path):
+    if path.lower().endswith(".npy"):
       found.append(np.load(path).reshape([-1] + entry["shape"][1:]))
       continue
     with quiet(), open(path, "rb") as file:
@@ -246,8 +243,8 @@ def check_graph(tf, directory, description, failures):
       for key, signature in description["signatures"].items()}
   for key in sorted(found.keys() | stated.keys()):
     if found.get(key) != stated.get(key):
-      failures.append(f"signature {key}: saved_model.pb has {found.get(key)}, signature.json "
-                      f"{stated.get(key)}")
+      failures.append(f"signature {key}: saved_model.pb has {found.get(key)}, "
+                      f"signature.json {stated.get(key)}")
   return unsafe_ops(graph)
 
 
@@ -270,12 +267,22 @@ class Feeder:
                      if name in other["outputs"] and "images" in other["inputs"]), None)
       if source:
         self._made[name] = self._run(source, self(source))[name]
+      elif entry["dtype"] in ("string", "uint8"):
+        self._made[name] = self._bytes(entry["dtype"] == "string")
       else:
         random, shape = np.random.RandomState(0), (max(BATCHES), *entry["shape"][1:])
         values = random.uniform(*entry["value_range"], shape) if entry.get("value_range") \
             else random.normal(size=shape)
         self._made[name] = values.astype(numpy_type(self._tf, entry))
     return self._made[name]
+
+  def _bytes(self, encoded):
+    """The images with 255 for the highest value, to the nearest byte; `encoded` as PNGs."""
+    entry = images_entry({"signatures": self._signatures})
+    (low, high), images = entry["value_range"] or (0, 255), self._make("images", entry)
+    pixels = np.rint(np.clip(255 * (images - low) / (high - low), 0, 255)).astype(np.uint8)
+    encode = lambda image: self._tf.io.encode_png(image).numpy()
+    return np.array(list(map(encode, pixels)), object) if encoded else pixels
 
 
 def difference(found, expected):
@@ -376,7 +383,7 @@ def check(arguments):
     print(f"FAIL: {failure}")
   if not failures:
     print(f"PASS: {directory}")
-  return 1 if failures else 0
+  return int(bool(failures))
 
 
 def main(arguments):

@@ -82,9 +82,9 @@ def convert(target, reference, out):
 
 
 def feeds_of(reference, folder):
-  """Returns the feeds of the signatures that a converted model kept."""
+  """Returns the feeds of the signatures that the model in a folder has."""
   kept = json.loads((folder / artefact.SIGNATURE_FILE).read_text())["signatures"]
-  return {key: reference.feeds[key] for key in kept}
+  return {key: feeds for key, feeds in reference.feeds.items() if key in kept}
 
 
 def _line(error):
@@ -107,6 +107,10 @@ def run(arguments):
     loss = f", loss {verdict.loss[0]:.6g} against {verdict.loss[1]:.6g}" if verdict.loss else ""
     print(f"{args.out / name}: {artefact.size(args.out / name):,} bytes, largest difference "
           f"{verdict.absolute:.3g}{loss}", flush=True)
+    left_out = artefact.left_out(args.out / name)
+    for reason in dict.fromkeys(left_out.values()):
+      keys = ", ".join(key for key in left_out if left_out[key] == reason)
+      print(f"{args.out / name}: without {keys}: {reason}", flush=True)
   return failed
 
 

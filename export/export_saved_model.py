@@ -7,7 +7,7 @@ import sys
 
 from absl import flags
 
-from tfae import labels
+from tfae import labels, raw_inputs
 from tfae import workdir as workdirs
 from tfae.bin import cli
 
@@ -18,23 +18,25 @@ flags.DEFINE_integer("keep", None, "How many versions stay, the newest always; 2
                      "reader time to load; not set: all. What has a label stays.", lower_bound=1)
 flags.DEFINE_integer("warmup", labels.MAX_BATCH, "Examples of the largest request that TensorFlow "
                      "Serving warms up with; 0: no warmup file.", lower_bound=0)
+flags.DEFINE_list("raw_inputs", [], "Signatures beside those for floats, one or both: uint8 "
+                  "(KEY_uint8 takes pixels of a byte), bytes (KEY_bytes: PNG and JPEG files).")
 
 
 def main():
   args = flags.FLAGS
   workdir, export_dir = cli.required("workdir"), cli.required("export_dir")
-  cli.run_of(workdir)
+  data = cli.run_of(workdir)[1]["data"]
+  raw_inputs.check(args.raw_inputs, data["image_shape"], data["max_value"])
   examples = workdirs.read_examples(workdir)
   cli.import_tensorflow()  # not before the input has been checked
   from tfae import build, exporting, saved_model
   # The constants of a frozen graph have no device; a CPU is always there.
-  model, _, config, step = build.load_model(workdir, args.checkpoint, "/CPU:0")
-  data = config["data"]
+  model, _, _, step = build.load_model(workdir, args.checkpoint, "/CPU:0")
   try:
     export = exporting.export(
         model, export_dir, examples=examples, max_value=data["max_value"],
         metadata={"dataset": data["name"], "dataset_sha256": data["sha256"], "step": step},
-        keep=args.keep, warmup=args.warmup)
+        keep=args.keep, warmup=args.warmup, raw_inputs=args.raw_inputs)
   except saved_model.VerificationError as error:
     print(f"not published: {error}", file=sys.stderr)
     return 1

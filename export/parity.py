@@ -89,7 +89,8 @@ def run_one(runtime, reference, given, scratch, calls):
     return Row(runtime, runtime.missing())
   try:
     folder = artefact_of(runtime, reference, given, scratch)
-    feeds = converting.feeds_of(reference, folder)
+    feeds = converting.feeds_of(reference if runtime.strings
+                                else reference.without(reference.encoded), folder)
     answer = process.run(runtime, folder, feeds, reference.timed, calls)
   except process.Failed as error:
     return Row(runtime, f"failed: {error}")

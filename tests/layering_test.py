@@ -29,8 +29,8 @@ FLOORS = [
     {"experiment", "evaluation", "leakage", "likelihood", "diagnosis", "loop", "metrics", "signals",
      "build", "workdir", "run", "training", "transfer", "jobs", "standings", "reproduction",
      "results", "systems"},
-    {"labels", "server_configs", "publish", "promotion", "warmup", "saved_model", "exporting",
-     "inspection"},
+    {"labels", "server_configs", "publish", "promotion", "raw_inputs", "warmup", "saved_model",
+     "exporting", "inspection"},
     {"bin.cli", "bin.interrupt", "bin.train", "bin.evaluate", "bin.weights",
      "bin.reproduce", "bin.inspect_model", "bin.predict"},
 ]
@@ -81,7 +81,7 @@ SAME_FLOOR = {
     "publish": {"labels"},
     "promotion": {"labels", "publish", "server_configs"},
     "saved_model": {"warmup"},
-    "exporting": {"labels", "publish", "saved_model", "warmup"},
+    "exporting": {"labels", "publish", "raw_inputs", "saved_model", "warmup"},
     "inspection": {"saved_model"},
     "bin.cli": {"bin.interrupt"},
     "bin.reproduce": {"bin.cli"},
@@ -100,6 +100,7 @@ ONLY = {
                 "gradients", "graph", "layers", "network", "models."),
     "tasks.": ("errors", "specs.", "models.", "tasks."),
     "graph": ("errors", "files"),
+    "raw_inputs": ("errors", "data.folder", "graph"),
     "warmup": ("errors",),
     "saved_model": ("errors", "files", "graph", "warmup"),
     "labels": ("errors", "files"),
@@ -107,7 +108,7 @@ ONLY = {
     "publish": ("errors", "files", "labels"),
     "promotion": ("errors", "files", "labels", "publish", "server_configs"),
     "exporting": ("errors", "files", "images", "specs.", "models.", "graph", "saved_model",
-                  "publish", "labels", "warmup"),
+                  "publish", "labels", "raw_inputs", "warmup"),
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
@@ -119,7 +120,8 @@ WITHOUT_TENSORFLOW = ["errors", "files", "images", "machine", "specs.basic", "sp
                       "data.cifar", "data.picture", "data.folder", "data.origin", "data.splits",
                       "data.datasets",
                       "experiment", "workdir", "publish", "jobs", "standings", "reproduction",
-                      "results", "signals", "systems", "inspection", "labels", "server_configs", "promotion"]
+                      "results", "signals", "systems", "inspection", "labels", "raw_inputs", "server_configs",
+                      "promotion"]
 
 
 def module_of(path):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import tfae
 from tfae import graph, images, labels, publish, saved_model
+from tfae import raw_inputs as raws
 from tfae import warmup as warmups
 from tfae.errors import InputError
 
@@ -28,7 +29,7 @@ class Export:
 
 
 def export(model, export_dir, *, examples=None, max_value=None, metadata=None, keep=None,
-           warmup=labels.MAX_BATCH):
+           warmup=labels.MAX_BATCH, raw_inputs=()):
   """Freezes a model, verifies it in a fresh process without tfae, and publishes it.
 
   Args:
@@ -42,12 +43,15 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
     keep: how many versions stay; None: all.
     warmup: examples of the larger of the two requests a signature that TensorFlow Serving warms up
       with, 1 being the other; 0: none, and no file.
+    raw_inputs: of `tfae.raw_inputs.KINDS`: 'uint8', 'bytes'; which signatures for such images there are beside
+      those for floats.
 
   Returns:
     An `Export`.
 
   Raises:
-    InputError: an export_dir that can't be written, or examples that are not images of the model.
+    InputError: an export_dir that can't be written, examples that are not images of the model, or
+      `raw_inputs` without max_value or for images that it can't hold.
     tfae.saved_model.VerificationError: the written model differs; nothing was published.
   """
   given = examples is not None
@@ -58,12 +62,12 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
   if examples.shape[1:] != model.input_shape or not len(examples):
     raise InputError(f"export: examples of shape {examples.shape}: expected "
                      f"(n, {', '.join(map(str, model.input_shape))}) with n >= 1.")
-  described = model.signatures(max_value)
+  described = raws.add(model.signatures(max_value), raw_inputs, model.input_shape, max_value)
   if given and max_value and examples.ndim == 4:
     # tfae-predict tells by it that an image is of the other polarity.
     metadata = {"border": images.border(examples, max_value), **(metadata or {})}
   frozen = graph.freeze(described)
-  feeds = model.feeds(examples)
+  feeds = {**model.feeds(examples), **raws.feeds(raw_inputs, examples, max_value)}
   inputs = {key: {name: feeds[name] for name in s.inputs} for key, s in described.items()}
   # As graphs: eager bfloat16 rounds between ops that a graph fuses.
   references = {key: _outputs(s, {name: tf.constant(feeds[name]) for name in s.inputs})

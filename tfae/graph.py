@@ -94,6 +94,7 @@ def freeze(signatures):
   rename.update({name: _free(name, graph_def, rename)
                  for name in sources if name in {node.name for node in graph_def.node}})
   rename.update(_share_constants(graph_def, rename))
+  rename.update(_reads(graph_def, rename))
   _rename(graph_def, rename)
   for name, source in sources.items():
     node = graph_def.node.add(name=name, op="Identity", input=[_renamed(source, rename)])
@@ -248,6 +249,13 @@ def _share_constants(graph_def, rename):
   return shared
 
 
+def _reads(graph_def, rename):
+  """{Identity: the constant that it hands on}, for every read of a variable."""
+  constants = {node.name for node in graph_def.node if node.op == "Const"}
+  return {node.name: rename.get(node.input[0], node.input[0]) for node in graph_def.node
+          if node.op == "Identity" and list(node.input) and node.input[0] in constants}
+
+
 def _renamed(reference, rename):
   node = _node(reference)
   return reference.replace(node, rename.get(node, node), 1)
@@ -255,7 +263,8 @@ def _renamed(reference, rename):
 
 def _rename(graph_def, rename):
   kept = {}
-  for node in graph_def.node:
+  # Constants first: what takes the name of one goes.
+  for node in sorted(graph_def.node, key=lambda node: node.op != "Const"):
     node.name = rename.get(node.name, node.name)
     node.input[:] = [_renamed(reference, rename) for reference in node.input]
     kept.setdefault(node.name, node)

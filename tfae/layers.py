@@ -89,7 +89,7 @@ class Layer(tf.Module):
       case specs.Upsample():
         return ops.upsample(x, spec.factor, self.output_shape[:2])
       case specs.Flatten() | specs.Reshape():
-        return tf.reshape(x, (ops.batch_size(x), *self.output_shape))
+        return tf.reshape(x, (-1, *self.output_shape))
       case specs.Activation():
         return ops.activate(x, spec.function)
       case specs.Dropout():

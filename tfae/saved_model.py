@@ -240,9 +240,9 @@ def _run_elsewhere(directory, examples, requests):
             for key, inputs in fed.items() for name, value in inputs.items()}
   question = io.BytesIO()
   np.savez(question, **{
-      # npz cannot name bfloat16.
-      name: value if value.dtype.kind in "biuf" else _as_float(value)
-      for name, value in arrays.items()})
+      # npz names neither bfloat16 nor, without pickling, strings that are objects.
+      name: value if value.dtype.kind in "biuf" else value.astype("S")
+      if value.dtype == object else _as_float(value) for name, value in arrays.items()})
   environment = dict(os.environ, CUDA_VISIBLE_DEVICES="-1", TF_CPP_MIN_LOG_LEVEL="3")
   lifeline = os.pipe()
   try:

@@ -1,4 +1,7 @@
-"""The command line that the Python clients share: a signature, its inputs as .npy files."""
+"""The command line that the Python clients share: a signature, its inputs as files.
+
+An input of numbers is a .npy file, one of encoded images a PNG or JPEG file, or several: a,b,c.
+"""
 
 import argparse
 import json
@@ -34,7 +37,7 @@ def main(load, doc, arguments):
                   allow_abbrev=False)
   parser.add_argument("model", help="an export, or what one was converted to")
   parser.add_argument("signature", help="such as serving_default")
-  parser.add_argument("inputs", nargs="+", metavar="INPUT=FILE.npy")
+  parser.add_argument("inputs", nargs="+", metavar="INPUT=FILE")
   parser.add_argument("--out", metavar="FOLDER", help="write the outputs there as .npy files")
   args = parser.parse_args(arguments)
   inputs = read_inputs(args.model, args.signature, args.inputs)
@@ -55,9 +58,15 @@ def read_inputs(directory, key, pairs):
     raise UserError(f"signature={key!r}: expected one of {', '.join(sorted(signatures))}.")
   entries, files = signatures[key]["inputs"], dict(pair.partition("=")[::2] for pair in pairs)
   if set(files) != set(entries):
-    raise UserError(f"signature {key} takes {', '.join(f'{n}=FILE.npy' for n in sorted(entries))}:"
+    raise UserError(f"signature {key} takes {', '.join(f'{n}=FILE' for n in sorted(entries))}:"
                     f" found {' '.join(pairs)}.")
-  return {name: read_array(name, files[name], entry) for name, entry in entries.items()}
+  return {name: (read_files if entry["dtype"] == "string" else read_array)(
+      name, files[name], entry) for name, entry in entries.items()}
+
+
+def read_files(name, paths, _):
+  """Returns the contents of files, separated by commas, as an array of bytes objects."""
+  return np.array([pathlib.Path(path).read_bytes() for path in paths.split(",")], object)
 
 
 def read_array(name, file, entry):

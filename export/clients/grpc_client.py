@@ -60,6 +60,9 @@ def _function(service, model_spec, key, signature):
     request.model_spec.signature_name = key
     for name, value in inputs.items():
       dtype = tf.as_dtype(signature.inputs[name].dtype)
+      if (value.dtype == object) != (dtype == tf.string):
+        raise UserError(f"{name} takes {dtype.name}: " + (
+            "give PNG or JPEG files." if dtype == tf.string else "give a .npy file of numbers."))
       request.inputs[name].CopyFrom(tf.make_tensor_proto(value, dtype))
     outputs = service.Predict(request, timeout=SECONDS).outputs
     return {name: tf.make_ndarray(value) for name, value in outputs.items()}
@@ -73,21 +76,26 @@ class Parser(argparse.ArgumentParser):
     raise UserError(message)
 
 
+def read(files):
+  """Returns the array of a .npy file, or the contents of other files as an array of bytes."""
+  if files.endswith(".npy"):
+    try:
+      return np.load(files, allow_pickle=False)
+    except ValueError as error:
+      raise UserError(f"{files}: not a .npy file of numbers ({error}).") from error
+  return np.array([pathlib.Path(file).read_bytes() for file in files.split(",")], object)
+
+
 def main(arguments):
   parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                   allow_abbrev=False)
   parser.add_argument("model", metavar="HOST:PORT/NAME", help="then nothing, :LABEL or /VERSION")
   parser.add_argument("signature", help="such as serving_default")
-  parser.add_argument("inputs", nargs="+", metavar="INPUT=FILE.npy")
+  parser.add_argument("inputs", nargs="+", metavar="INPUT=FILE",
+                      help=".npy, or for encoded images PNG or JPEG files: a,b,c")
   parser.add_argument("--out", metavar="FOLDER", help="write the outputs there as .npy files")
   args = parser.parse_args(arguments)
-  inputs = {}
-  for pair in args.inputs:
-    name, _, file = pair.partition("=")
-    try:
-      inputs[name] = np.load(file, allow_pickle=False)
-    except ValueError as error:
-      raise UserError(f"{pair}: not a .npy file of numbers ({error}).") from error
+  inputs = {name: read(files) for name, _, files in (pair.partition("=") for pair in args.inputs)}
   functions = load(args.model)
   if args.signature not in functions:
     raise UserError(f"signature={args.signature!r}: expected one of "

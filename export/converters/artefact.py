@@ -71,6 +71,11 @@ def write_signatures(folder, target, description, entries, versions):
   (folder / SIGNATURE_FILE).write_text(text + "\n", encoding="utf-8")
 
 
+def left_out(folder):
+  """Returns {signature: why the converted model in a folder lacks it}."""
+  return json.loads((folder / SIGNATURE_FILE).read_text(encoding="utf-8"))["left_out"]
+
+
 def size(path):
   """Returns the bytes of the model in a folder: all files but those that only describe it."""
   return sum(file.stat().st_size for file in pathlib.Path(path).iterdir()

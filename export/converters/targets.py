@@ -9,12 +9,14 @@ import importlib.util
 @dataclasses.dataclass(frozen=True)
 class Target:
   """`module`.`function` converts; `packages` {module: pip name} must be installed, tfae's `extra`
-  brings them; the runtime of the same name checks the result."""
+  brings them; `decodes` says whether it can decode images; the runtime of the same name checks the
+  result."""
   name: str
   module: str
   function: str = "convert"
   packages: tuple = ()
   extra: str | None = None
+  decodes: bool = False
 
   def missing(self):
     """Returns the pip command that would bring what is missing here, or None."""
@@ -29,8 +31,11 @@ class Target:
     return {name: importlib.metadata.version(name) for name in names}
 
   def convert(self, reference, folder):
+    """Returns {signature: entry} of all signatures, as a module of converters does."""
+    left_out = {} if self.decodes else {
+        key: f"{self.name} can't decode images" for key in reference.encoded}
     module = importlib.import_module(f"converters.{self.module}")
-    return getattr(module, self.function)(reference, folder)
+    return {**getattr(module, self.function)(reference.without(left_out), folder), **left_out}
 
 
 LITERT = (("ai_edge_litert", "ai-edge-litert"),)
@@ -39,6 +44,6 @@ TARGETS = {target.name: target for target in (
            extra="onnx"),
     Target("litert", "litert", packages=LITERT, extra="litert"),
     Target("litert_int8", "litert", "convert_int8", LITERT, "litert"),
-    Target("graphdef", "graphdef"),
+    Target("graphdef", "graphdef", decodes=True),
     Target("openvino", "openvino", packages=(("openvino", "openvino"),), extra="openvino"),
 )}

@@ -1,5 +1,6 @@
 """Real inputs of every signature, and what the SavedModel itself answers to them."""
 
+import copy
 import pathlib
 
 import numpy as np
@@ -34,6 +35,21 @@ class Reference:
     # Of the timed signature at batch 1: floor.products.
     self.products = floor.products(graph, [
         entry["tensor"] for entry in description["signatures"][self.timed]["outputs"].values()])
+
+  @property
+  def encoded(self):
+    """The signatures that take strings, encoded images."""
+    return [key for key, signature in sorted(self.description["signatures"].items())
+            if any(entry["dtype"] == "string" for entry in signature["inputs"].values())]
+
+  def without(self, keys):
+    """Returns the Reference without some of its signatures."""
+    rest = copy.copy(self)
+    rest.description = {**self.description, "signatures": {
+        key: signature for key, signature in self.description["signatures"].items()
+        if key not in keys}}
+    rest.feeds = {key: feeds for key, feeds in self.feeds.items() if key not in keys}
+    return rest
 
   @property
   def timed(self):

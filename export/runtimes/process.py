@@ -55,8 +55,10 @@ def run(runtime, directory, feeds, timed, calls=200):
 
 
 def _run_python(runtime, directory, feeds, timed, calls, folder):
-  np.savez(folder / "inputs.npz", **{f"{key}/{name}": value for key, inputs in feeds.items()
-                                     for name, value in inputs.items()})
+  np.savez(folder / "inputs.npz", **{
+      # npz keeps strings that are objects by pickling only.
+      f"{key}/{name}": value.astype("S") if value.dtype == object else value
+      for key, inputs in feeds.items() for name, value in inputs.items()})
   worker = pathlib.Path(__file__).with_name("worker.py")
   said = call([sys.executable, worker, CLIENTS / runtime.client, directory,
                folder / "inputs.npz", folder / "outputs.npz", timed, calls,

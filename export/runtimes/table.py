@@ -15,7 +15,8 @@ class Runtime:
 
   `target` is what the SavedModel is converted to for it, None where it loads the SavedModel;
   `module` is what its client imports, `package` the pip name, `extra` tfae's own that brings it.
-  `client` is a Python file of clients/, or the folder of the C client.
+  `client` is a Python file of clients/, or the folder of the C client. `strings` says whether it
+  takes them, for a model that does.
   """
   name: str
   client: str
@@ -24,6 +25,7 @@ class Runtime:
   target: str | None = None
   extra: str | None = None
   program: str | None = None  # what must be on the PATH
+  strings: bool = True
 
   def missing(self):
     """Returns why the runtime can't run here and the way out, or None."""
@@ -41,7 +43,7 @@ class Runtime:
 RUNTIMES = {runtime.name: runtime for runtime in (
     Runtime("tf", "tf_client.py", "tensorflow", "tensorflow"),
     Runtime("tf1", "tf1_client.py", "tensorflow", "tensorflow"),
-    Runtime("c", "c", "tensorflow", "tensorflow", program="gcc"),
+    Runtime("c", "c", "tensorflow", "tensorflow", program="gcc", strings=False),
     Runtime("graphdef", "graphdef_client.py", "tensorflow", "tensorflow", "graphdef"),
     Runtime("onnx", "onnx_client.py", "onnxruntime", "onnxruntime", "onnx", "onnx"),
     Runtime("litert", "litert_client.py", "ai_edge_litert", "ai-edge-litert", "litert", "litert"),

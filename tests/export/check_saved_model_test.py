@@ -50,6 +50,17 @@ def copy(written, tmp_path):
   return pathlib.Path(shutil.copytree(written, tmp_path / "1"))
 
 
+def test_signatures_for_pixels_and_for_encoded_images_are_fed_real_ones(check, raw_export, images):
+  code, lines, _ = check(f"--saved_model={raw_export}", f"--images={images}")
+  assert (code, lines[-1]) == (0, f"PASS: {raw_export}"), lines
+  rows = {line.split()[0]: line.split() for line in lines[1:-1]}
+  # The smallest and the largest of a batch: the three saw the same images, to half a byte.
+  low, high = map(float, rows["reconstruct"][-4:-2])
+  for key in ("reconstruct_bytes", "reconstruct_uint8"):
+    found = [float(cell) for cell in rows[key][-4:-2]]
+    assert found == pytest.approx([low, high], abs=.01 * (high - low)) and found != [low, high]
+
+
 def without(modules, *arguments):
   """Runs the script in a process that cannot import `modules`."""
   program = (f"import sys, runpy\nfor name in {modules!r}: sys.modules[name] = None\n"

@@ -14,7 +14,7 @@ for folder in ("tests", "export", "export/clients"):
   sys.path.append(str(ROOT / folder))
 import export_toy
 from runtimes import c_client, process, worker
-from tfae import graph, saved_model
+from tfae import graph, raw_inputs, saved_model
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +35,16 @@ def small_export(toy, tmp_path_factory):
   """An exported version with one signature, for what runs each in a process of its own."""
   directory = tmp_path_factory.mktemp("small") / "1"
   signatures = {"reconstruct": toy.signatures()["reconstruct"]}
+  saved_model.write(directory, graph.freeze(signatures), {"dataset": "none"})
+  return directory
+
+
+@pytest.fixture(scope="session")
+def raw_export(toy, tmp_path_factory):
+  """An exported version that takes images as floats, as pixels of a byte and as encoded ones."""
+  directory = tmp_path_factory.mktemp("raw") / "1"
+  signatures = raw_inputs.add({"reconstruct": toy.signatures()["reconstruct"]},
+                              raw_inputs.KINDS, (export_toy.HEIGHT, export_toy.WIDTH, 1), 255)
   saved_model.write(directory, graph.freeze(signatures), {"dataset": "none"})
   return directory
 

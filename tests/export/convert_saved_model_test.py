@@ -150,6 +150,33 @@ def test_every_extra_that_a_target_names_is_one_of_setup_py():
       assert f'"{package}' in extra
 
 
+def test_what_a_target_can_not_decode_it_leaves_out_and_says_so(convert, raw_export, images,
+                                                                tmp_path, monkeypatch):
+  monkeypatch.setitem(targets.TARGETS, "graphdef",
+                      dataclasses.replace(targets.TARGETS["graphdef"], decodes=False))
+  code, lines, _ = convert(f"--saved_model={raw_export}", f"--examples={images}",
+                           f"--out={tmp_path}", "--to=graphdef")
+  assert (code, lines[-1]) == (
+      0, f"{tmp_path}/graphdef: without reconstruct_bytes: graphdef can't decode images")
+  found = json.loads((tmp_path / "graphdef/signature.json").read_text())
+  assert sorted(found["signatures"]) == ["reconstruct", "reconstruct_uint8"]
+  assert found["left_out"] == {"reconstruct_bytes": "graphdef can't decode images"}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["onnx", "litert", "litert_int8", "openvino"])
+def test_each_converter_that_is_installed_takes_pixels_of_a_byte(convert, raw_export, images,
+                                                                 tmp_path, name):
+  missing = targets.TARGETS[name].missing()
+  if missing:
+    pytest.skip(missing)
+  code, lines, _ = convert(f"--saved_model={raw_export}", f"--examples={images}",
+                           f"--out={tmp_path}", f"--to={name}")
+  assert code == 0, lines
+  found = json.loads((tmp_path / name / "signature.json").read_text())
+  assert sorted(found["signatures"]) == ["reconstruct", "reconstruct_uint8"]
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("name", ["onnx", "litert", "litert_int8", "openvino"])
 def test_each_converter_that_is_installed_keeps_every_signature(convert, export, images, tmp_path,

@@ -70,9 +70,11 @@ def fixture_outcomes(workdir, tmp_path_factory):
   late = {"one": call(workdir, "served"), "two": call(workdir, "served"),
           "best": call(workdir, "kept", "--checkpoint=best", "--keep=1",
                       "--warmup=0"),
+          "raw": call(workdir, "raw", "--warmup=3", "--raw_inputs=uint8,bytes"),
           "no step": call(workdir, "none", "--checkpoint=0"),
           "no checkpoint": call(tmp / "no checkpoint", "none")}
   early = {name: call(tmp / name, "none") for name in SPOILT if name != "no checkpoint"}
+  early["no such input"] = call(workdir, "none", "--raw_inputs=uint8,jpeg")
   ends = runs.many(list(late.values()), tmp_path_factory.mktemp("said"),
                    ["tensorflow", "tfae.build", "tfae.workdir", "tfae.exporting"])
   ends += runs.many(list(early.values()), tmp_path_factory.mktemp("said"), ["tfae.workdir"])
@@ -136,6 +138,30 @@ def test_a_step_without_a_checkpoint_is_one_line(workdir, outcomes):
   assert not (workdir / "checkpoints/ckpt-0.index").exists()
   code, _, err = outcomes[1]["no step"]
   assert code == 2 and "expected 'latest', 'best' or one of the steps" in err.splitlines()[-1]
+
+
+def test_raw_inputs_are_signatures_that_answer_to_the_files_of_a_caller(workdir, outcomes):
+  served = tf.saved_model.load(str(outcomes[0] / "raw/1")).signatures
+  assert sorted(served) == ["decode", "encode", "encode_bytes", "encode_uint8", "reconstruct",
+                            "reconstruct_bytes", "reconstruct_uint8", "score", "score_bytes",
+                            "score_uint8", "serving_default"]
+  images = np.load(workdir / "examples.npy")[:3].astype(np.float32)  # whole numbers, 0 to 16
+  pixels = np.rint(images * 255 / 16).astype(np.uint8)
+  seen = tf.constant(pixels / np.float32(255) * 16)
+  expected = served["score"](images=seen)["score"]
+  files = [tf.io.encode_png(image) for image in pixels]
+  for found in (served["score_uint8"](images_uint8=tf.constant(pixels)),
+                served["score_bytes"](image_bytes=tf.stack(files))):
+    np.testing.assert_allclose(found["score"], expected, rtol=1e-5)
+  requests = dict(warmup.read(outcomes[0] / "raw/1"))  # the larger of each
+  assert requests["score_bytes"]["image_bytes"][0].startswith(b"\x89PNG")
+  np.testing.assert_array_equal(requests["score_uint8"]["images_uint8"], pixels)
+
+
+def test_a_raw_input_that_there_is_not_is_one_line_and_nothing_published(outcomes):
+  code, _, err = outcomes[1]["no such input"]
+  assert (code, err.count("\n")) == (2, 1)
+  assert "raw_inputs='jpeg': expected one of 'uint8', 'bytes'" in err
 
 
 def test_keep_retires_old_versions_and_never_the_newest(outcomes):

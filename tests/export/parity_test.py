@@ -32,18 +32,18 @@ def row(text, name):
   return dict(zip(report.HEADER, (cell.strip() for cell in line.strip("|").split("|"))))
 
 
-def test_runtimes_of_processes_of_their_own_agree_and_are_measured(run, small_export, images,
+def test_runtimes_of_processes_of_their_own_agree_and_are_measured(run, raw_export, images,
                                                                    c_program, monkeypatch):
   monkeypatch.setattr(c_client, "build_command", lambda program: ["cp", c_program, program])
-  code, lines, errors, text = run(f"--saved_model={small_export}", f"--examples={images}",
+  code, lines, errors, text = run(f"--saved_model={raw_export}", f"--examples={images}",
                                   "--only=tf1,c", "--require=tf1,c", "--calls=5")
   assert (code, errors) == (0, []), lines
   assert lines[-1].startswith("PASS: ")
-  size = (small_export / "saved_model.pb").stat().st_size
-  for name in ("tf1", "c"):
+  size = (raw_export / "saved_model.pb").stat().st_size
+  for name, encoded in (("tf1", "reconstruct_bytes "), ("c", "")):
     found = row(text, name)
     assert found["version"] == f"tensorflow {tf.__version__}"
-    assert found["signatures"] == "reconstruct"
+    assert found["signatures"] == f"reconstruct {encoded}reconstruct_uint8"
     assert found["artefact, bytes"] == f"{size:,}"
     assert float(found["of the bound's unit"]) <= 1e-5
     numbers = [float(found[column].replace(",", "")) for column in report.HEADER[5:]]

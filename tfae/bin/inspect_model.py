@@ -131,11 +131,12 @@ def _print_variables(model):
 
 
 def _print_weights(frozen):
-  """The constants that hold the model's weights: those outside the signatures' own scopes."""
+  """The constants that hold the model's weights: those outside the scopes of signatures, inputs."""
   import tensorflow as tf
+  scopes = {*frozen.outputs, *(name for inputs in frozen.inputs.values() for name in inputs)}
   rows, total = [], 0
   for node in frozen.graph_def.node:
-    if node.op == "Const" and node.name.split("/")[0] not in frozen.outputs:
+    if node.op == "Const" and node.name.split("/")[0] not in scopes:
       shape = tf.TensorShape(node.attr["value"].tensor.tensor_shape).as_list()
       total += int(np.prod(shape))
       rows.append((node.name, _shape(shape), f"{int(np.prod(shape)):,}"))

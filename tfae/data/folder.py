@@ -157,18 +157,23 @@ class FolderImages:
 def decode_file(path, shape):
   """Returns the image of one file, uint8 `shape` (height, width, channels); an op of a graph."""
   import tensorflow as tf
+  return decode(tf.io.read_file(path), shape)
+
+
+def decode(data, shape):
+  """Returns the image in the bytes of a PNG or JPEG file, a string tensor [], as `decode_file`."""
+  import tensorflow as tf
   height, width, channels = shape
-  data = tf.io.read_file(path)
   # The accurate transform, as other programs have it: TensorFlow's default is the fast one.
   image = tf.cond(tf.io.is_jpeg(data),
                   lambda: tf.io.decode_jpeg(data, channels, dct_method="INTEGER_ACCURATE"),
                   lambda: tf.io.decode_png(data, channels))
   # The largest centred piece of the wanted proportions, to the nearest pixel, at least one.
-  found = tf.cast(tf.shape(image), tf.int64)
-  rows = tf.clip_by_value((2 * found[1] * height + width) // (2 * width), 1, found[0])
-  columns = tf.clip_by_value((2 * found[0] * width + height) // (2 * height), 1, found[1])
-  top, left = (found[0] - rows) // 2, (found[1] - columns) // 2
-  image = image[top:top + rows, left:left + columns]
+  found, wanted = tf.shape(image, tf.int64)[:2], np.array([height, width])
+  other = wanted[::-1]
+  taken = tf.clip_by_value((2 * found[::-1] * wanted + other) // (2 * other), 1, found)
+  image = tf.slice(image, tf.concat([(found - taken) // 2, [0]], 0),
+                   tf.concat([taken, [channels]], 0))
   image = tf.raw_ops.ResizeArea(images=image[None], size=(height, width))[0]
   return tf.ensure_shape(tf.cast(tf.floor(image + 0.5), tf.uint8), shape)
 

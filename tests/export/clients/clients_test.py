@@ -5,6 +5,7 @@ import importlib
 import pathlib
 
 import numpy as np
+from PIL import Image
 import pytest
 
 import command
@@ -32,6 +33,20 @@ def test_every_signature_answers_as_the_live_model_does_at_any_batch(functions, 
         assert difference(value, expected[name].numpy()[:batch]) <= 1e-5, (key, name)
 
 
+def test_encoded_images_are_files_of_the_command_line(raw_export, tmp_path):
+  pixels = np.random.default_rng(1).integers(0, 256, (2, 28, 28)).astype(np.uint8)
+  for name, image in zip("ab", pixels):
+    Image.fromarray(image).save(tmp_path / f"{name}.png")
+  for client in (tf_client, tf1_client):
+    functions = client.load(raw_export)
+    command.main(lambda _: functions, "doc",
+                 [str(raw_export), "reconstruct_bytes",
+                  f"image_bytes={tmp_path}/a.png,{tmp_path}/b.png", f"--out={tmp_path}"])
+    expected = functions["reconstruct"](images=pixels[..., None].astype(np.float32))
+    found = np.load(tmp_path / "reconstruction.npy")
+    assert difference(found, expected["reconstruction"]) <= 1e-5
+
+
 def test_the_command_line_prints_each_output_and_writes_it(export, toy, tmp_path, capsys):
   images = export_toy.examples(2)
   np.save(tmp_path / "images.npy", images.astype(np.float64))
@@ -56,10 +71,10 @@ def test_a_mistake_is_one_line_before_anything_is_loaded(export, tmp_path):
   np.save(tmp_path / "good.npy", good)
   load = lambda directory: pytest.fail("it was loaded")
   for arguments, message in (
-      ([export, "encode"], "required: INPUT=FILE.npy"),
+      ([export, "encode"], "required: INPUT=FILE"),
       ([tmp_path, "encode", "images=a.npy"], "no signature.json"),
       ([export, "enc", "images=a.npy"], "signature='enc': expected one of decode, encode,"),
-      ([export, "encode", f"image={tmp_path}/good.npy"], "encode takes images=FILE.npy: found"),
+      ([export, "encode", f"image={tmp_path}/good.npy"], "encode takes images=FILE: found"),
       ([export, "encode", f"images={tmp_path}/text.npy"], "text.npy: not a .npy file"),
       ([export, "encode", f"images={tmp_path}/wide.npy"],
        r"shape \[2, 28, 29, 1\], expected \[any number, 28, 28, 1\]")):
