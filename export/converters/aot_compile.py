@@ -102,9 +102,9 @@ def table(rows):
   """Returns the text of model.h."""
   def port(name, dtype, index, shape):
     return f'{{"{name}", "{dtype}", {index}, {{{", ".join(map(str, shape))}}}}}'
-  text = "// Written by convert_saved_model.py --to=aot; clients/aot/main.cc includes it.\n}\n"
-  text += "".join(f'#include "{name}.h"\n' for name in rows) + "namespace {\n"
-  text += "const std::vector<Signature>& Signatures() {\n  static const std::vector<Signature> k{\n"
+  text = "// Written by convert_saved_model.py --to=aot; clients/aot/main.cc includes it.\n"
+  text += "".join(f'#include "{name}.h"\n' for name in rows)
+  text += "\nstatic const std::vector<Signature>& Signatures() {\n  static const std::vector<Signature> k{\n"
   for name, (key, row) in rows.items():
     text += (f'    {{"{key}", Make<aot::{name}>,\n      {{{", ".join(port(*p) for p in row["inputs"])}'
              f'}},\n      {{{", ".join(port(*p) for p in row["outputs"])}}},\n      {{'

@@ -21,7 +21,8 @@
 #include "tensorflow/compiler/tf2xla/xla_compiled_cpu_function.h"
 
 // One copy of the weights for all signatures, at an address as XLA wants its buffers.
-asm(".section .rodata\n.balign 64\n.globl kWeights\nkWeights:\n.incbin " "\"" WEIGHTS "\"\n.previous");
+asm(".section .rodata\n.balign 64\n.globl kWeights\nkWeights:\n.incbin " "\"" WEIGHTS "\"\n"
+    ".previous");
 extern "C" char kWeights[];
 
 namespace {
@@ -53,7 +54,11 @@ std::unique_ptr<Function> Make() {
   return std::make_unique<Compiled>(Function::AllocMode::RESULTS_PROFILES_AND_TEMPS_ONLY);
 }
 
-#include "model.h"  // const std::vector<Signature>& Signatures()
+}  // namespace
+
+#include "model.h"  // const std::vector<Signature>& Signatures(), from the types above
+
+namespace {
 
 struct Mistake : std::runtime_error {
   using std::runtime_error::runtime_error;
