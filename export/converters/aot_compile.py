@@ -106,9 +106,10 @@ def table(rows):
   text += "".join(f'#include "{name}.h"\n' for name in rows)
   text += "\nstatic const std::vector<Signature>& Signatures() {\n  static const std::vector<Signature> k{\n"
   for name, (key, row) in rows.items():
-    text += (f'    {{"{key}", Make<aot::{name}>,\n      {{{", ".join(port(*p) for p in row["inputs"])}'
-             f'}},\n      {{{", ".join(port(*p) for p in row["outputs"])}}},\n      {{'
-             + ", ".join(f"{{{index}, {offset}}}" for index, offset in row["weights"]) + "}},\n")
+    inputs, outputs = (", ".join(port(*p) for p in row[side]) for side in ("inputs", "outputs"))
+    feeds = ", ".join(f"{{{index}, {offset}}}" for index, offset in row["weights"])
+    text += (f'    {{"{key}", Make<aot::{name}>,\n      {{{inputs}}},\n      {{{outputs}}},\n'
+             f"      {{{feeds}}}}},\n")
   return text + "  };\n  return k;\n}\n"
 
 
