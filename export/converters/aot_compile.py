@@ -104,7 +104,8 @@ def table(rows):
     return f'{{"{name}", "{dtype}", {index}, {{{", ".join(map(str, shape))}}}}}'
   text = "// Written by convert_saved_model.py --to=aot; clients/aot/main.cc includes it.\n"
   text += "".join(f'#include "{name}.h"\n' for name in rows)
-  text += "\nstatic const std::vector<Signature>& Signatures() {\n  static const std::vector<Signature> k{\n"
+  text += "\nstatic const std::vector<Signature>& Signatures() {\n"
+  text += "  static const std::vector<Signature> k{\n"
   for name, (key, row) in rows.items():
     inputs, outputs = (", ".join(port(*p) for p in row[side]) for side in ("inputs", "outputs"))
     feeds = ", ".join(f"{{{index}, {offset}}}" for index, offset in row["weights"])
