@@ -1,7 +1,7 @@
 """Converts an exported SavedModel for other runtimes, each checked against it on real examples.
 
   python export/convert_saved_model.py --saved_model=D/1 --examples=W/examples.npy --out=DIR \\
-      --to=onnx,litert,litert_int8,graphdef,openvino
+      --to=onnx,litert,litert_int8,graphdef,openvino,aot
 
 Writes DIR/TARGET: the model, and a signature.json that names its file, tensors, dtypes and shapes.
 A target gets its name only after its runtime, in a process of its own, has answered every signature

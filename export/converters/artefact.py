@@ -54,7 +54,8 @@ def write_signatures(folder, target, description, entries, versions):
     if isinstance(entry, str):
       continue
     source = description["signatures"][key]
-    signatures[key] = {"file": entry["file"], **{
+    fixed = {"batch": entry["batch"]} if "batch" in entry else {}
+    signatures[key] = {"file": entry["file"], **fixed, **{
         side: {name: {**info, "tensor": entry[side][name]} for name, info in source[side].items()}
         for side in ("inputs", "outputs")}}
   text = json.dumps({

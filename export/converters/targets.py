@@ -4,6 +4,9 @@ import dataclasses
 import importlib
 import importlib.metadata
 import importlib.util
+import typing
+
+from runtimes import aot_client
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,13 +20,14 @@ class Target:
   packages: tuple = ()
   extra: str | None = None
   decodes: bool = False
+  needs: typing.Callable | None = None  # returns what no pip package brings, or None
 
   def missing(self):
     """Returns the pip command that would bring what is missing here, or None."""
     absent = [package for module, package in self.packages
               if importlib.util.find_spec(module) is None]
     return f"{' and '.join(absent)} not installed: pip install 'tfae[{self.extra}]'" if absent \
-        else None
+        else self.needs() if self.needs else None
 
   def versions(self):
     """Returns {pip name: version} of what converts."""
@@ -46,4 +50,5 @@ TARGETS = {target.name: target for target in (
     Target("litert_int8", "litert", "convert_int8", LITERT, "litert"),
     Target("graphdef", "graphdef", decodes=True),
     Target("openvino", "openvino", packages=(("openvino", "openvino"),), extra="openvino"),
+    Target("aot", "aot", needs=aot_client.missing),
 )}

@@ -1,4 +1,4 @@
-"""Builds the C client against the TensorFlow of this Python, and reads what it prints."""
+"""Builds the C and C++ clients against the TensorFlow of this Python, and reads what they print."""
 
 import importlib.util
 import pathlib
@@ -8,10 +8,10 @@ from runtimes.table import CLIENTS
 LARGE_CALLS = 20  # at the largest batch
 
 
-def build_command(program):
-  """Returns the make command that builds the client as `program`."""
+def build_command(program, client="c"):
+  """Returns the make command that builds the client in the folder `client` as `program`."""
   tensorflow = pathlib.Path(importlib.util.find_spec("tensorflow").origin).parent
-  return ["make", "--quiet", "-C", CLIENTS / "c", f"TF={tensorflow}",
+  return ["make", "--quiet", "-C", CLIENTS / client, f"TF={tensorflow}",
           f"PROGRAM={pathlib.Path(program).absolute()}"]
 
 

@@ -10,7 +10,7 @@ import tempfile
 
 import numpy as np
 
-from runtimes import c_client
+from runtimes import aot_client, c_client
 from runtimes.table import CLIENTS
 
 BATCHES = (1, 3, 100)
@@ -43,8 +43,8 @@ def run(runtime, directory, feeds, timed, calls=200):
   """
   with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
-    if runtime.client == "c":
-      answer = _run_c(directory, feeds, timed, calls, folder)
+    if not runtime.client.endswith(".py"):
+      answer = _run_program(runtime, directory, feeds, timed, calls, folder)
     else:
       answer = _run_python(runtime, directory, feeds, timed, calls, folder)
   for key in feeds:
@@ -71,9 +71,14 @@ def _run_python(runtime, directory, feeds, timed, calls, folder):
   return Answer(outputs, json.loads(said.splitlines()[-1]))
 
 
-def _run_c(directory, feeds, timed, calls, folder):
+def _run_program(runtime, directory, feeds, timed, calls, folder):
   program = folder / "client"
-  call(c_client.build_command(program))
+  if runtime.client == "aot":  # has the model in it
+    call(aot_client.build_command(CLIENTS, directory, program))
+    command = [program]
+  else:
+    call(c_client.build_command(program, *([] if runtime.client == "c" else [runtime.client])))
+    command = [program, directory]
   outputs, figures = {}, {}
   for key, inputs in feeds.items():
     for batch in BATCHES:
@@ -83,7 +88,7 @@ def _run_c(directory, feeds, timed, calls, folder):
         files.append(f"{name}={folder / name}.npy")
       out = folder / f"{key}-{batch}"
       out.mkdir()
-      arguments = [program, directory, key, *files, f"--out={out}"]
+      arguments = [*command, key, *files, f"--out={out}"]
       if key == timed and batch in (1, max(BATCHES)):
         arguments.append(f"--calls={calls if batch == 1 else c_client.LARGE_CALLS}")
       said = call(arguments)

@@ -5,6 +5,9 @@ import importlib.metadata
 import importlib.util
 import pathlib
 import shutil
+import typing
+
+from runtimes import aot_client
 
 CLIENTS = pathlib.Path(__file__).parents[1] / "clients"
 
@@ -15,8 +18,8 @@ class Runtime:
 
   `target` is what the SavedModel is converted to for it, None where it loads the SavedModel;
   `module` is what its client imports, `package` the pip name, `extra` tfae's own that brings it.
-  `client` is a Python file of clients/, or the folder of the C client. `strings` says whether it
-  takes them, for a model that does.
+  `client` is a Python file of clients/, or the folder of a client in C or C++. `strings` says
+  whether it takes them, for a model that does.
   """
   name: str
   client: str
@@ -26,6 +29,7 @@ class Runtime:
   extra: str | None = None
   program: str | None = None  # what must be on the PATH
   strings: bool = True
+  needs: typing.Callable | None = None  # returns what else is missing, or None
 
   def missing(self):
     """Returns why the runtime can't run here and the way out, or None."""
@@ -34,7 +38,7 @@ class Runtime:
               + (f"'tfae[{self.extra}]'" if self.extra else self.package))
     if self.program and shutil.which(self.program) is None:
       return f"{self.program} is not installed"
-    return None
+    return self.needs() if self.needs else None
 
   def version(self):
     return f"{self.package} {importlib.metadata.version(self.package)}"
@@ -44,10 +48,12 @@ RUNTIMES = {runtime.name: runtime for runtime in (
     Runtime("tf", "tf_client.py", "tensorflow", "tensorflow"),
     Runtime("tf1", "tf1_client.py", "tensorflow", "tensorflow"),
     Runtime("c", "c", "tensorflow", "tensorflow", program="gcc", strings=False),
+    Runtime("cpp", "cpp", "tensorflow", "tensorflow", program="g++", strings=False),
     Runtime("graphdef", "graphdef_client.py", "tensorflow", "tensorflow", "graphdef"),
     Runtime("onnx", "onnx_client.py", "onnxruntime", "onnxruntime", "onnx", "onnx"),
     Runtime("litert", "litert_client.py", "ai_edge_litert", "ai-edge-litert", "litert", "litert"),
     Runtime("litert_int8", "litert_client.py", "ai_edge_litert", "ai-edge-litert", "litert_int8",
             "litert"),
     Runtime("openvino", "openvino_client.py", "openvino", "openvino", "openvino", "openvino"),
+    Runtime("aot", "aot", "tensorflow", "tensorflow", "aot", needs=aot_client.missing),
 )}

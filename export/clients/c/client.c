@@ -31,6 +31,13 @@ static void Check(const TF_Status* status, const char* what) {
   }
 }
 
+/* ConfigProto{graph_options{optimizer_options{opt_level: L0}
+   rewrite_options{disable_meta_optimizer: true}}}: an export is frozen, and rewriting its graph
+   anew in every process is half of the time from main to the first answer. */
+static const unsigned char kConfig[] = {
+    0x52, 0x12, 0x1a, 0x0b, 0x18, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0x01, 0x52, 0x03, 0x98, 0x01, 0x01};
+
 static double Milliseconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -127,6 +134,8 @@ int main(int argc, char** argv) {
   TF_Graph* graph = TF_NewGraph();
   TF_Buffer* meta_graph = TF_NewBuffer();
   TF_SessionOptions* options = TF_NewSessionOptions();
+  TF_SetConfig(options, kConfig, sizeof kConfig, status);
+  Check(status, "ConfigProto");
   const char* tags[] = {"serve"};
   TF_Session* session = TF_LoadSessionFromSavedModel(options, NULL, argv[1], tags, 1, graph,
                                                      meta_graph, status);

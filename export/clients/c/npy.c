@@ -1,3 +1,4 @@
+/* Valid C and valid C++: the clients of both languages compile it. */
 #include "npy.h"
 
 #include <errno.h>
@@ -42,7 +43,7 @@ const char* ReadNpy(const char* path, Array* array) {
     size_t wide = start[6] == 1 ? 2 : 4, length = 0;
     if (fread(lengths, 1, wide, file) == wide) {
       for (size_t i = wide; i-- > 0;) length = length << 8 | lengths[i];
-      char* text = length < 65536 ? calloc(1, length + 1) : NULL;
+      char* text = length < 65536 ? (char*)calloc(1, length + 1) : NULL;
       if (text && fread(text, 1, length, file) == length && ReadHeader(text, array)) {
         /* The file's size is looked at before that many bytes are asked for. */
         long here = ftell(file);
