@@ -1,0 +1,124 @@
+// The page: a picture goes in, what each signature answers comes out.
+import {drawing} from "./drawing.js";
+import {border, fromImageData, paint, resized} from "./pixels.js";
+
+const $ = id => document.getElementById(id);
+const DARK = .25, BRIGHT = .75;  // of a border: between them it says nothing about polarity
+let model, entry, shape, range, current = null, busy = false, waiting = false;
+
+function fail(error) {
+  $("error").textContent = error.message;
+  $("error").hidden = false;
+  $("status").textContent = "";
+}
+
+function show(id, there) { $(id).hidden = !there; return there; }
+
+function bars(list, values) {
+  const most = Math.max(...values.map(Math.abs)) || 1;
+  list.replaceChildren(...values.map((value, index) => {
+    const item = document.createElement("li"), bar = document.createElement("i");
+    bar.style.width = `${100 * Math.abs(value) / most}%`;
+    if (value < 0) bar.className = "less";
+    const [name, middle, number] = [0, 0, 0].map(() => document.createElement("span"));
+    name.textContent = index;
+    middle.append(bar);
+    number.textContent = value.toFixed(4);
+    item.append(name, middle, number);
+    return item;
+  }));
+}
+
+async function answer() {
+  // One run at a time: strokes come faster than answers, and only the last one counts.
+  if (busy) { waiting = true; return; }
+  busy = true;
+  try {
+    do { waiting = false; await once(); } while (waiting);
+  } catch (error) { fail(error); } finally { busy = false; }
+}
+
+async function once() {
+  const [low, high] = range, invert = $("invert").checked;
+  const values = Float32Array.from(current.data, v => low + (invert ? 1 - v : v) * (high - low));
+  const result = {seen: Array.from(values)};
+  for (const key of ["encode", "reconstruct", "score", "classify"]) {
+    if (key in model.description.signatures) result[key] = await model.call(key, values);
+  }
+  paint($("seen"), values, shape, range);
+  show("f-seen", true);
+  show("hint", false);
+  const first = key => result[key] && Object.values(result[key])[0];
+  const code = first("encode"), picture = first("reconstruct"), score = first("score");
+  if (show("code", code)) {
+    $("code-about").textContent = `${code.data.length} numbers: ${code.meaning}`;
+    bars($("code-bars"), code.data);
+  }
+  if (show("f-reconstruction", picture)) paint($("reconstruction"), picture.data, shape, range);
+  if (show("score", score)) {
+    $("score-value").textContent = score.data[0].toPrecision(6);
+    $("score-meaning").textContent = score.meaning;
+  }
+  const chances = result.classify && Object.values(result.classify).find(o => o.shape.length === 1);
+  if (show("classes", chances)) bars($("class-bars"), chances.data);
+  window.answer = result;  // for whoever looks at the console
+  $("status").textContent = score ? `Done. Score ${score.data[0].toPrecision(4)}.` : "Done.";
+}
+
+function take(pixels, isFile) {
+  $("error").hidden = true;
+  current = resized(fromImageData(pixels, shape[2]), shape[0], shape[1]);
+  const wanted = model.description.metadata.border, found = border(current);
+  $("invert").checked = isFile && wanted != null && Math.min(wanted, found) < DARK && Math.max(wanted, found) > BRIGHT;
+  return answer();
+}
+
+async function pick(file) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file, {colorSpaceConversion: "none"});
+  } catch {
+    throw new Error(`${file.name} is not an image that this browser can read. Choose a PNG or JPEG file.`);
+  }
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height), context = canvas.getContext("2d");
+  context.fillStyle = "white";  // behind transparent pixels
+  context.fillRect(0, 0, bitmap.width, bitmap.height);
+  context.drawImage(bitmap, 0, 0);
+  await take(context.getImageData(0, 0, bitmap.width, bitmap.height), true);
+}
+
+async function sample() {
+  const [noise] = Object.values(model.description.signatures.sample.inputs);
+  const size = noise.shape.slice(1).reduce((a, b) => a * b, 1);
+  const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+  const [image] = Object.values(await model.call("sample", Float32Array.from({length: size}, normal)));
+  paint($("sampled"), image.data, shape, range);
+}
+
+async function start() {
+  let load;
+  try {
+    ({load} = await import("./model.js"));
+  } catch {
+    throw new Error("onnxruntime-web is missing beside this page: make puts it into ort/. Start the page with make MODEL=FOLDER serve.");
+  }
+  model = await load("model/");
+  const {signatures, metadata} = model.description;
+  const key = ["reconstruct", "classify", "encode", "score"].find(name => name in signatures);
+  if (!key) throw new Error("The model has no signature that takes an image.");
+  [entry] = Object.values(signatures[key].inputs);
+  shape = entry.shape.slice(1);
+  range = entry.value_range;
+  if (shape.length !== 3 || ![1, 3].includes(shape[2]) || !range) throw new Error(`The model takes arrays of shape ${shape.join(" x ")}, not grey or colour images with a known range.`);
+  $("about").textContent += ` It takes ${shape[1]} x ${shape[0]} pixels, ${shape[2] === 1 ? "grey" : "colour"}.`;
+  const pad = drawing($("canvas"), (metadata?.border ?? 0) > .5, () => take(pad.pixels(), false));
+  $("clear").onclick = () => { pad.clear(); take(pad.pixels(), false); };
+  $("file").onchange = () => $("file").files[0] && pick($("file").files[0]).catch(fail);
+  $("invert").onchange = () => current && answer();
+  $("draw-sample").onclick = () => sample().catch(fail);
+  show("sample", "sample" in signatures);
+  for (const id of ["file", "clear", "invert"]) $(id).disabled = false;
+  $("status").textContent = "Ready.";
+}
+
+start().catch(fail);
