@@ -4,6 +4,7 @@ import {border, fromImageData, paint, resized} from "./pixels.js";
 
 const $ = id => document.getElementById(id);
 const DARK = .25, BRIGHT = .75;  // of a border: between them it says nothing about polarity
+const OF_IMAGES = ["reconstruct", "encode", "score", "classify"];
 let model, entry, shape, range, current = null, busy = false, waiting = false;
 
 function fail(error) {
@@ -42,7 +43,7 @@ async function once() {
   const [low, high] = range, invert = $("invert").checked;
   const values = Float32Array.from(current.data, v => low + (invert ? 1 - v : v) * (high - low));
   const result = {seen: Array.from(values)};
-  for (const key of ["encode", "reconstruct", "score", "classify"]) {
+  for (const key of OF_IMAGES) {
     if (key in model.description.signatures) result[key] = await model.call(key, values);
   }
   paint($("seen"), values, shape, range);
@@ -102,9 +103,9 @@ async function start() {
   } catch {
     throw new Error("onnxruntime-web is missing beside this page: make puts it into ort/. Start the page with make MODEL=FOLDER serve.");
   }
-  model = await load("model/");
+  model = await load("model/", [...OF_IMAGES, "sample"]);
   const {signatures, metadata} = model.description;
-  const key = ["reconstruct", "classify", "encode", "score"].find(name => name in signatures);
+  const key = OF_IMAGES.find(name => name in signatures);
   if (!key) throw new Error("The model has no signature that takes an image.");
   [entry] = Object.values(signatures[key].inputs);
   shape = entry.shape.slice(1);

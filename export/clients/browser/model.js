@@ -4,12 +4,13 @@ import * as ort from "./ort/ort.wasm.min.mjs";
 ort.env.wasm.numThreads = 1;  // threads need headers that a plain file server does not send
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
 
-// Returns {description, call}; call(key, values) maps one example (a Float32Array) of the
+// Returns {description, call} for those of the signatures `keys` that there are; call(key, values) maps one example (a Float32Array) of the
 // signature's only input to {output: {data, shape, meaning}}. Throws an Error in plain words.
-export async function load(folder) {
+export async function load(folder, keys) {
   const description = await readDescription(folder);
   const sessions = {};
-  for (const [key, signature] of Object.entries(description.signatures)) {
+  for (const key of keys.filter(name => name in description.signatures)) {
+    const signature = description.signatures[key];
     const response = await get(folder + signature.file);
     if (!response.ok) throw new Error(`The model folder lacks ${signature.file}, which its signature.json names. Convert the model again.`);
     const bytes = new Uint8Array(await response.arrayBuffer());
