@@ -8,6 +8,7 @@ const OF_IMAGES = ["reconstruct", "encode", "score", "classify"];
 let model, entry, shape, range, current = null, busy = false, waiting = false;
 
 function fail(error) {
+  for (const id of ["f-seen", "f-reconstruction", "score", "classes", "code"]) show(id, false);
   $("error").textContent = error.message;
   $("error").hidden = false;
   $("status").textContent = "";
@@ -70,7 +71,8 @@ function take(pixels, isFile) {
   $("error").hidden = true;
   current = resized(fromImageData(pixels, shape[2]), shape[0], shape[1]);
   const wanted = model.description.metadata.border, found = border(current);
-  $("invert").checked = isFile && wanted != null && Math.min(wanted, found) < DARK && Math.max(wanted, found) > BRIGHT;
+  $("invert").checked = isFile && wanted != null && Math.min(wanted, found) < DARK &&
+      Math.max(wanted, found) > BRIGHT;
   return answer();
 }
 
@@ -79,9 +81,11 @@ async function pick(file) {
   try {
     bitmap = await createImageBitmap(file, {colorSpaceConversion: "none"});
   } catch {
-    throw new Error(`${file.name} is not an image that this browser can read. Choose a PNG or JPEG file.`);
+    throw new Error(`${file.name} is not an image that this browser can read. Choose a PNG or ` +
+                    "JPEG file.");
   }
-  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height), context = canvas.getContext("2d");
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = canvas.getContext("2d");
   context.fillStyle = "white";  // behind transparent pixels
   context.fillRect(0, 0, bitmap.width, bitmap.height);
   context.drawImage(bitmap, 0, 0);
@@ -91,8 +95,10 @@ async function pick(file) {
 async function sample() {
   const [noise] = Object.values(model.description.signatures.sample.inputs);
   const size = noise.shape.slice(1).reduce((a, b) => a * b, 1);
-  const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
-  const [image] = Object.values(await model.call("sample", Float32Array.from({length: size}, normal)));
+  const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) *
+      Math.cos(2 * Math.PI * Math.random());
+  const values = Float32Array.from({length: size}, normal);
+  const [image] = Object.values(await model.call("sample", values));
   paint($("sampled"), image.data, shape, range);
 }
 
@@ -101,7 +107,8 @@ async function start() {
   try {
     ({load} = await import("./model.js"));
   } catch {
-    throw new Error("onnxruntime-web is missing beside this page: make puts it into ort/. Start the page with make MODEL=FOLDER serve.");
+    throw new Error("onnxruntime-web is missing beside this page: make puts it into ort/. Start the " +
+                    "page with make MODEL=FOLDER serve.");
   }
   model = await load("model/", [...OF_IMAGES, "sample"]);
   const {signatures, metadata} = model.description;
@@ -110,8 +117,12 @@ async function start() {
   [entry] = Object.values(signatures[key].inputs);
   shape = entry.shape.slice(1);
   range = entry.value_range;
-  if (shape.length !== 3 || ![1, 3].includes(shape[2]) || !range) throw new Error(`The model takes arrays of shape ${shape.join(" x ")}, not grey or colour images with a known range.`);
-  $("about").textContent += ` It takes ${shape[1]} x ${shape[0]} pixels, ${shape[2] === 1 ? "grey" : "colour"}.`;
+  if (shape.length !== 3 || ![1, 3].includes(shape[2]) || !range) {
+    throw new Error(`The model takes arrays of shape ${shape.join(" x ")}, not grey or colour ` +
+                    "images with a known range.");
+  }
+  const kind = shape[2] === 1 ? "grey" : "colour";
+  $("about").textContent += ` It takes ${shape[1]} x ${shape[0]} pixels, ${kind}.`;
   const pad = drawing($("canvas"), (metadata?.border ?? 0) > .5, () => take(pad.pixels(), false));
   $("clear").onclick = () => { pad.clear(); take(pad.pixels(), false); };
   $("file").onchange = () => $("file").files[0] && pick($("file").files[0]).catch(fail);

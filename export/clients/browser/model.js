@@ -12,12 +12,16 @@ export async function load(folder, keys) {
   for (const key of keys.filter(name => name in description.signatures)) {
     const signature = description.signatures[key];
     const response = await get(folder + signature.file);
-    if (!response.ok) throw new Error(`The model folder lacks ${signature.file}, which its signature.json names. Convert the model again.`);
+    if (!response.ok) {
+      throw new Error(`The model folder lacks ${signature.file}, which its signature.json names. ` +
+                      "Convert the model again.");
+    }
     const bytes = new Uint8Array(await response.arrayBuffer());
     try {
       sessions[key] = await ort.InferenceSession.create(bytes);
     } catch (error) {
-      throw new Error(`${signature.file} could not be loaded: either it is damaged, or this browser can't run WebAssembly (${String(error.message).slice(0, 150)}).`);
+      throw new Error(`${signature.file} could not be loaded: either it is damaged, or this browser ` +
+                      `can't run WebAssembly (${String(error.message).slice(0, 150)}).`);
     }
   }
   async function call(key, values) {
@@ -27,7 +31,8 @@ export async function load(folder, keys) {
         {[entry.tensor]: new ort.Tensor("float32", values, [1, ...entry.shape.slice(1)])});
     return Object.fromEntries(Object.entries(outputs).map(([name, output]) => {
       const {data, dims} = answer[output.tensor];
-      return [name, {data: Array.from(data, Number), shape: dims.slice(1), meaning: output.meaning}];
+      return [name, {data: Array.from(data, Number), shape: dims.slice(1),
+                     meaning: output.meaning}];
     }));
   }
   return {description, call};
@@ -43,9 +48,15 @@ async function get(url) {
 
 async function readDescription(folder) {
   const response = await get(folder + "signature.json");
-  if (!response.ok) throw new Error("There is no model/signature.json beside this page. Start it with make MODEL=FOLDER serve, where FOLDER is what convert_saved_model.py --to=onnx wrote.");
+  if (!response.ok) {
+    throw new Error("There is no model/signature.json beside this page. Start it with make " +
+                    "MODEL=FOLDER serve, where FOLDER is what convert_saved_model.py --to=onnx wrote.");
+  }
   let found;
   try { found = await response.json(); } catch { found = {}; }
-  if (found.format !== "onnx" || !found.signatures) throw new Error("model/signature.json does not describe ONNX files: convert the SavedModel with --to=onnx.");
+  if (found.format !== "onnx" || !found.signatures) {
+    throw new Error("model/signature.json does not describe ONNX files: convert the SavedModel " +
+                    "with --to=onnx.");
+  }
   return found;
 }
