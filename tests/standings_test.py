@@ -1,7 +1,10 @@
 """tfae.standings: the figures that stand in a log; how far runs are: tests/reproduction_test.py."""
 
+import types
+
 import pytest
 
+from tfae import experiment as ex
 from tfae import standings
 from tfae.errors import InputError
 from tfae.specs.systems import Figure
@@ -32,3 +35,15 @@ def test_a_goal_is_reached_by_the_figure_as_it_is_shown():
   assert not Figure("m", "test", "loss", goal=0.0332).reached(0.03326)
   assert Figure("m", "test", "accuracy", goal=97.2, higher=True, digits=1).reached(97.16)
   assert not Figure("m", "test", "accuracy", goal=97.2, higher=True, digits=1).reached(97.14)
+
+
+@pytest.mark.parametrize("lines, state", [
+    (LINES, "complete"), (LINES[:3], "unfinished"), ([], "unfinished")])
+def test_a_run_that_is_recorded_as_complete_is_so_only_with_its_test_line(
+    monkeypatch, tmp_path, lines, state):
+  experiment = ex.Experiment(data=ex.Data("digits"), epochs=3)
+  values = {"experiment": ex.to_json(experiment)}
+  monkeypatch.setattr(standings.workdirs, "read_config", lambda folder: (folder, values))
+  job = types.SimpleNamespace(run=types.SimpleNamespace(evaluations=()))
+  record = {"complete": [experiment.epochs, experiment.steps]}
+  assert standings.progress(job, experiment, tmp_path, record, lines)[0] == state

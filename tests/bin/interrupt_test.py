@@ -13,7 +13,7 @@ import runs
 import tfae
 from tfae import experiment as ex
 from tfae import training
-from tfae.bin import interrupt
+from tfae.bin import cli, interrupt
 
 PROGRAMS = {
     "train": ["--config=quickstart.py", "--workdir={tmp}/new"],
@@ -51,6 +51,28 @@ def test_ctrl_c_while_the_flags_are_read_is_one_line_too(tmp_path):
   (end,) = runs.many([["train", f"--config={tmp_path}/config.py", "--workdir=run"]],
                      tmp_path, ["tfae.bin.cli"])
   assert end == (130, "", "stopped by signal 2.\n")
+
+
+def test_ctrl_c_when_the_work_has_begun_is_an_exception_that_cleans_up(monkeypatch):
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  cleaned = []
+
+  def main():
+    try:
+      signal.raise_signal(signal.SIGINT)
+    finally:
+      cleaned.append(True)
+
+  monkeypatch.setattr(sys, "argv", ["tfae-train"])
+  monkeypatch.setattr(interrupt.os, "_exit", lambda code: None)  # what ends it without cleaning
+  monkeypatch.setattr(cli.app, "run", lambda *_, **__: main())
+  try:
+    interrupt.hold()
+    with pytest.raises(SystemExit) as end:
+      cli.run(main)
+    assert (end.value.code, cleaned) == (130, [True])
+  finally:
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("started, holds", [
