@@ -14,6 +14,7 @@ import contextlib
 import difflib
 import hashlib
 import json
+import math
 import os
 import struct
 import sys
@@ -23,6 +24,7 @@ import time
 import numpy as np
 
 BATCHES = (1, 3, 100)
+MAX_NUMBERS = 1 << 22  # of one example: the largest batch of them is 3.4 GB of float64
 # Ops that only compute: no files, network, Python code, variables, generators, printing.
 SAFE_OPS = frozenset("""
 Abs Acos Acosh Add AddN AddV2 All Any ArgMax ArgMin Asin Asinh Atan Atan2 Atanh AvgPool BatchMatMul
@@ -85,17 +87,25 @@ def read_signature_file(directory):
     newest = os.path.join(directory, max(versions, key=int)) if versions else None
     raise UserError(f"--saved_model={directory}: not a SavedModel, it has no saved_model.pb."
                     + (f" Did you mean {newest}?" if newest else ""))
+  root = os.path.realpath(directory)
+  for folder, folders, names in os.walk(directory):
+    for name in folders + names:
+      path = os.path.join(folder, name)
+      if os.path.commonpath([root, os.path.realpath(path)]) != root:
+        raise UserError(f"{path}: a link that leads out of --saved_model: expected a copy.")
   path = os.path.join(directory, "signature.json")
   try:
     with open(path, encoding="utf-8") as file:
       description = json.load(file)
     for signature in description["signatures"].values():
       for entry in [*signature["inputs"].values(), *signature["outputs"].values()]:
-        entry["tensor"], entry["dtype"], entry["shape"]
+        entry["tensor"], entry["dtype"]
+        if math.prod(size or 1 for size in entry["shape"][1:]) > MAX_NUMBERS:
+          raise ValueError(f"shape {entry['shape']} is over {MAX_NUMBERS} numbers an example")
   except FileNotFoundError as error:
     raise UserError(f"--saved_model={directory}: no signature.json, so not a model that "
                     "export_saved_model.py wrote.") from error
-  except (ValueError, KeyError, TypeError, AttributeError) as error:
+  except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
     raise UserError(f"{path}: damaged ({type(error).__name__}: {error}).") from error
   return description
 
@@ -116,6 +126,8 @@ def check_image_file(path, shape):
       head = file.read(26)
     if path.lower().endswith(".npy"):
       found = np.load(path, mmap_mode="r", allow_pickle=False)
+      if not isinstance(found, np.ndarray):  # a .npz by another name
+        raise UserError(f"--images={path}: an archive: expected one array.")
       if found.dtype.kind not in "biuf" or found.size == 0:
         raise UserError(f"--images={path}: {found.dtype} {list(found.shape)}: expected numbers.")
       sizes = found.shape[-2:] if found.ndim < 4 else found.shape[1:]

@@ -256,6 +256,9 @@ def test_mistakes_are_one_line_and_exit_code_2_before_tensorflow_is_imported(cop
     ("saved_model.pb", b"\x0a\xff\xff", "saved_model.pb: damaged"),
     ("saved_model.pb", b"", "saved_model.pb: damaged, 0 graphs"),
     ("signature.json", b"{", "signature.json: damaged"),
+    ("signature.json", b"[" * 100000, "signature.json: damaged"),
+    ("signature.json", b'{"signatures": {"encode": {"outputs": {}, "inputs": {"images": {"tensor": '
+     b'"x:0", "dtype": "float32", "shape": [null, 1000000, 1000000]}}}}}', "numbers an example"),
     ("signature.json", b'{"signatures": {"encode": {"inputs": {}}}}', "damaged .*outputs"),
 ])
 def test_damaged_files_are_named_with_exit_code_2(check, copy, name, content, message):
@@ -285,3 +288,23 @@ def test_a_version_that_is_retired_while_it_is_checked_is_one_line(check, copy, 
   code, lines, errors = check(f"--saved_model={copy}")
   assert (code, lines, len(errors)) == (2, [], 1)
   assert "No such file" in errors[0] and str(copy) in errors[0]
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "signature.json", "assets/words"])
+def test_a_link_that_leads_out_of_the_model_is_not_followed(check, copy, tmp_path, name):
+  (copy / "assets").mkdir()
+  if (copy / name).exists():
+    (copy / name).rename(tmp_path / "outside")
+  else:
+    (tmp_path / "outside").write_text("secret")
+  (copy / name).symlink_to(tmp_path / "outside")
+  code, lines, errors = check(f"--saved_model={copy}")
+  assert (code, lines, len(errors)) == (2, [], 1)
+  assert f"{copy / name}: a link that leads out" in errors[0]
+
+
+def test_an_archive_that_is_called_npy_is_no_image(check, copy, tmp_path):
+  np.savez(tmp_path / "a.npz", a=np.zeros((28, 28)))
+  (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+  code, _, errors = check(f"--saved_model={copy}", f"--images={tmp_path / 'a.npy'}")
+  assert code == 2 and "an archive: expected one array" in errors[0]
