@@ -118,6 +118,11 @@ def main(arguments):
   entry = images_entry(args.saved_model, args.signature)
   if args.images and "://" not in args.images and not os.path.isdir(args.images):
     raise UserError(f"--images={args.images}: no such folder.")
+  if args.images and "://" not in args.images and not any(
+      files for _, _, files in os.walk(args.images)):
+    raise UserError(f"--images={args.images}: there is no file below it; expected PNG or JPEG.")
+  if args.batch < 1 or args.shards < 1:
+    raise UserError(f"--batch={args.batch} --shards={args.shards}: expected 1 or more of each.")
   handler = Handler(args.saved_model, args.signature, entry, args.batch)
   with beam.Pipeline(options=pipeline_options.PipelineOptions(rest)) as pipeline:
     if args.images:
@@ -132,13 +137,17 @@ def main(arguments):
 
 
 def run(arguments):
-  """Calls main; returns the exit code: 0, or 2 after a mistake told in one line."""
+  """Calls main; returns the exit code: 0, 2 after a mistake told in one line, 130 after Ctrl-C."""
   try:
     main(arguments)
     return 0
   except UserError as error:
     print(f"score_beam.py: {error}", file=sys.stderr)
     return 2
+  except KeyboardInterrupt:
+    print("score_beam.py: interrupted; the output gets its name when it is whole: give the command "
+          "again.", file=sys.stderr)
+    return 130
 
 
 if __name__ == "__main__":

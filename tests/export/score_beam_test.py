@@ -92,12 +92,25 @@ def test_a_run_that_fails_names_the_file_and_leaves_no_output(program, exported,
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(program, exported, folder, tmp_path, capsys):
+  (tmp_path / "empty").mkdir()
   model, images, out = (f"--saved_model={exported}", f"--images={folder}", f"--out={tmp_path}/o")
   for arguments, message in (
       ([model, images], "required: --out"), ([model, out], "one of the arguments --images"),
       ([f"--saved_model={tmp_path}", images, out], "no signature.json"),
       ([model, images, out, "--signature=decode"], "expected one that takes images: encode, rec"),
-      ([model, f"--images={tmp_path}/nowhere", out], "nowhere: no such folder")):
+      ([model, f"--images={tmp_path}/nowhere", out], "nowhere: no such folder"),
+      ([model, f"--images={tmp_path / 'empty'}", out], "empty: there is no file below it"),
+      ([model, images, out, "--batch=0"], "--batch=0 --shards=1: expected 1 or more of each"),
+      ([model, images, out, "--shards=0"], "--batch=100 --shards=0: expected 1 or more")):
     assert program.run(arguments) == 2, arguments
     line, = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+def test_ctrl_c_is_one_line_and_exit_code_130(program, monkeypatch, capsys):
+  def interrupted(arguments):
+    raise KeyboardInterrupt
+  monkeypatch.setattr(program, "main", interrupted)
+  assert program.run([]) == 130
+  line, = capsys.readouterr().err.splitlines()
+  assert "interrupted" in line
