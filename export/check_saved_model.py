@@ -379,7 +379,10 @@ def check(arguments):
   tf = import_tensorflow()
   failures = []
   images = read_images(tf, paths, entry) if paths else None
-  unsafe = check_graph(tf, directory, description, failures)
+  try:
+    unsafe = check_graph(tf, directory, description, failures)
+  except (TypeError, ValueError) as error:  # a dtype or a shape that there is not
+    raise UserError(f"{directory}/saved_model.pb: damaged ({error}).") from error
   refused = sorted(unsafe.keys() - allowed)
   if os.path.exists(os.path.join(directory, "variables")):
     failures.append("there is a variables folder: a frozen model has none")

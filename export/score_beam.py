@@ -22,6 +22,7 @@ import apache_beam as beam
 from apache_beam.io import fileio
 from apache_beam.ml.inference import base
 from apache_beam.options import pipeline_options
+from google.protobuf import message
 import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -64,9 +65,9 @@ def decode(tf, name, content, entry):
   try:
     pixels = tf.io.decode_image(content, channels=shape[2], expand_animations=False).numpy()
   except tf.errors.InvalidArgumentError as error:
-    raise ValueError(f"{name}: neither a PNG nor a JPEG.") from error
+    raise UserError(f"{name}: neither a PNG nor a JPEG, or damaged.") from error
   if list(pixels.shape) != shape:
-    raise ValueError(f"{name}: {'x'.join(map(str, pixels.shape))}, the model takes "
+    raise UserError(f"{name}: {'x'.join(map(str, pixels.shape))}, the model takes "
                      f"{'x'.join(map(str, shape))} (height x width x channels).")
   low, high = entry["value_range"] or (0, 255)
   return low + pixels / 255 * (high - low)
@@ -80,8 +81,12 @@ def of_file(file, folder):
 def of_record(record):
   """Returns (key, bytes) of a serialized tf.train.Example."""
   import tensorflow as tf
-  features = tf.train.Example.FromString(record).features.feature
-  image, = features["image"].bytes_list.value
+  try:
+    features = tf.train.Example.FromString(record).features.feature
+    image, = features["image"].bytes_list.value
+  except (message.DecodeError, ValueError) as error:
+    raise UserError("--tfrecord: a record is no tf.train.Example with one `image`, an encoded PNG "
+                    f"or JPEG; it begins with {record[:24]!r}.") from error
   given = features["key"].bytes_list.value
   return given[0].decode() if given else hashlib.sha256(image).hexdigest(), image
 
@@ -137,12 +142,14 @@ def main(arguments):
 
 
 def run(arguments):
-  """Calls main; returns the exit code: 0, 2 after a mistake told in one line, 130 after Ctrl-C."""
+  """Calls main; returns the exit code: 0, 2 after a mistake, or a file or record that is no image,
+  told in one line, 130 after Ctrl-C."""
   try:
     main(arguments)
     return 0
   except UserError as error:
-    print(f"score_beam.py: {error}", file=sys.stderr)
+    # Beam adds which of its steps was running.
+    print(f"score_beam.py: {str(error).split(' [while running')[0]}", file=sys.stderr)
     return 2
   except KeyboardInterrupt:
     print("score_beam.py: interrupted; the output gets its name when it is whole: give the command "

@@ -72,7 +72,9 @@ def read_files(name, paths, _):
 def read_array(name, file, entry):
   try:
     value = np.load(file, allow_pickle=False)
-  except ValueError as error:
+    if not isinstance(value, np.ndarray):
+      raise ValueError("it holds several arrays")
+  except (ValueError, EOFError) as error:
     raise UserError(f"{name}={file}: not a .npy file of numbers ({error}).") from error
   if list(value.shape[1:]) != entry["shape"][1:] or not value.ndim:
     raise UserError(f"{name}={file}: shape {list(value.shape)}, expected "

@@ -80,8 +80,11 @@ def read(files):
   """Returns the array of a .npy file, or the contents of other files as an array of bytes."""
   if files.endswith(".npy"):
     try:
-      return np.load(files, allow_pickle=False)
-    except ValueError as error:
+      value = np.load(files, allow_pickle=False)
+      if not isinstance(value, np.ndarray):
+        raise ValueError("it holds several arrays")
+      return value
+    except (ValueError, EOFError) as error:
       raise UserError(f"{files}: not a .npy file of numbers ({error}).") from error
   return np.array([pathlib.Path(file).read_bytes() for file in files.split(",")], object)
 

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import pathlib
+import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -83,12 +85,57 @@ def test_records_are_encoded_under_the_keys_that_they_have(program, exported, to
   np.testing.assert_allclose(codes, toy.encode(PIXELS.astype(np.float32)), atol=1e-5)
 
 
-def test_a_run_that_fails_names_the_file_and_leaves_no_output(program, exported, folder, tmp_path):
-  (folder / "wide.png").write_bytes(tf.io.encode_png(np.zeros((28, 29, 1), np.uint8)).numpy())
-  with pytest.raises(Exception, match="wide.png: 28x29x1, the model takes 28x28x1"):
-    program.run([f"--saved_model={exported}", f"--images={folder}", f"--out={tmp_path}/scores",
-                 "--runner=DirectRunner"])
+@pytest.mark.parametrize("name, content, said", [
+    ("wide.png", tf.io.encode_png(np.zeros((28, 29, 1), np.uint8)).numpy(),
+     "wide.png: 28x29x1, the model takes 28x28x1 (height x width x channels)."),
+    ("words.png", b"words", "words.png: neither a PNG nor a JPEG, or damaged."),
+    ("torn.png", tf.io.encode_png(PIXELS[0]).numpy()[:-40],
+     "torn.png: neither a PNG nor a JPEG, or damaged.")])
+def test_a_file_that_is_no_image_of_the_model_is_one_line_and_no_output(
+    program, exported, folder, tmp_path, capfd, name, content, said):
+  (folder / name).write_bytes(content)
+  assert program.run([f"--saved_model={exported}", f"--images={folder}", f"--out={tmp_path}/scores",
+                      "--runner=DirectRunner"]) == 2
+  assert capfd.readouterr().err.splitlines()[-1] == f"score_beam.py: {said}"
   assert not list(tmp_path.glob("scores*"))
+
+
+def test_a_record_that_holds_no_image_is_one_line(program, exported, tmp_path, capfd):
+  with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+    writer.write(tf.train.Example().SerializeToString())
+  assert program.run([f"--saved_model={exported}", f"--tfrecord={tmp_path}/*.tfrecord",
+                      f"--out={tmp_path}/scores", "--runner=DirectRunner"]) == 2
+  assert "a record is no tf.train.Example with one `image`" in capfd.readouterr().err
+  assert not list(tmp_path.glob("scores*"))
+
+
+KILLED = """
+import os, pathlib, signal, sys
+sys.path.insert(0, {export!r})
+import score_beam
+from apache_beam.io import localfilesystem
+die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+instant = sys.argv.pop(1)
+if instant == "scoring":
+  score_beam.as_line = die
+elif instant == "renaming":
+  localfilesystem.os.rename = die
+sys.exit(score_beam.run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("instant", ["scoring", "renaming"])
+def test_a_killed_run_leaves_no_output_and_the_next_one_is_whole(program, exported, folder,
+                                                                 tmp_path, instant):
+  arguments = [f"--saved_model={exported}", f"--images={folder}", f"--out={tmp_path}/scores",
+               "--runner=DirectRunner"]
+  script = KILLED.format(export=str(ROOT / "export"))
+  done = subprocess.run([sys.executable, "-c", script, instant, *arguments], check=False,
+                        capture_output=True)
+  assert done.returncode == -signal.SIGKILL
+  assert not list(tmp_path.glob("scores*.jsonl"))
+  assert program.run(arguments) == 0
+  assert len(lines(tmp_path / "scores-00000-of-00001.jsonl")) == len(PIXELS)
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(program, exported, folder, tmp_path, capsys):

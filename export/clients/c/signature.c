@@ -44,7 +44,7 @@ static int Next(Bytes* in, int* number, uint64_t* value, Bytes* body) {
 static int Text(Bytes body, char* text) {
   size_t length = (size_t)(body.end - body.at);
   if (length >= kMaxName) return 0;
-  memcpy(text, body.at, length);
+  if (length) memcpy(text, body.at, length); /* of NULL not even 0 bytes */
   text[length] = 0;
   return 1;
 }
