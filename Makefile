@@ -39,7 +39,7 @@ bench: .venv/installed-bench
 	touch $@
 
 .venv/installed-full: .venv/installed-test setup.py
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,onnx,litert,openvino]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,onnx,litert,openvino,serving,beam]'
 	touch $@
 
 .venv/installed-bench: .venv/installed setup.py

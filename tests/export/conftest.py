@@ -14,7 +14,7 @@ for folder in ("tests", "export", "export/clients"):
   sys.path.append(str(ROOT / folder))
 import export_toy
 from runtimes import c_client, process, worker
-from tfae import graph, raw_inputs, saved_model
+from tfae import graph, raw_inputs, saved_model, warmup
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +45,10 @@ def raw_export(toy, tmp_path_factory):
   directory = tmp_path_factory.mktemp("raw") / "1"
   signatures = raw_inputs.add({"reconstruct": toy.signatures()["reconstruct"]},
                               raw_inputs.KINDS, (export_toy.HEIGHT, export_toy.WIDTH, 1), 255)
-  saved_model.write(directory, graph.freeze(signatures), {"dataset": "none"})
+  frozen, images = graph.freeze(signatures), export_toy.examples(2)
+  feeds = {"images": images, **raw_inputs.feeds(raw_inputs.KINDS, images, 255)}
+  saved_model.write(directory, frozen, {"dataset": "none"}, requests=warmup.requests(
+      frozen.inputs, dict.fromkeys(frozen.inputs, feeds), 2))
   return directory
 
 

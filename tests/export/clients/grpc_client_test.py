@@ -2,10 +2,12 @@
 
 import importlib.util
 import pathlib
+import shutil
 import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 ROOT = pathlib.Path(__file__).parents[3]
 sys.path.append(str(ROOT / "tests"))  # for whatever import mode pytest runs in
@@ -71,6 +73,27 @@ def test_every_signature_answers_what_the_model_does_at_any_batch(client, served
       assert sorted(found) == sorted(references[key])
       for name, value in found.items():
         np.testing.assert_allclose(value, references[key][name][:batch], atol=1e-5)
+
+
+def test_encoded_images_reach_a_signature_that_takes_them(client, raw_export, tmp_path):
+  import prediction_double
+  shutil.copytree(raw_export, tmp_path / "raw/1")
+  promotion.configure(tmp_path / "raw", base_path=str(tmp_path / "raw"))
+  promotion.promote(tmp_path / "raw", 1)
+  _, server, address = prediction_double.start(tmp_path / "raw/serving/models.config")
+  pixels = np.random.default_rng(2).integers(0, 256, (2, 28, 28, 1)).astype(np.uint8)
+  for name, image in zip("ab", pixels):
+    (tmp_path / f"{name}.png").write_bytes(tf.io.encode_png(image).numpy())
+  try:
+    files = f"{tmp_path}/a.png,{tmp_path}/b.png"
+    assert client.run([f"{address}/raw", "reconstruct_bytes", f"image_bytes={files}",
+                       f"--out={tmp_path}"]) == 0
+    expected = client.load(f"{address}/raw")["reconstruct"](images=pixels.astype(np.float32))
+    np.testing.assert_allclose(np.load(tmp_path / "reconstruction.npy"),
+                               expected["reconstruction"], atol=1e-3)
+    assert client.run([f"{address}/raw", "reconstruct", f"images={files}"]) == 2
+  finally:
+    server.stop(None)
 
 
 def test_a_label_a_version_and_neither_reach_the_model_that_they_name(client, served, toys):
