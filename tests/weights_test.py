@@ -1,7 +1,9 @@
 """tfae.weights: by name into a file, and from arrays into a model."""
 
+import io
 import pathlib
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -141,7 +143,7 @@ def test_what_can_not_be_moved_is_refused_and_changes_nothing(change, options, n
 
 
 @pytest.mark.parametrize("content", [None, b"", b"text", b"PK\x03\x04 torn", "cut", "pickle",
-                                     "npy"])
+                                     "npy", "terabytes"])
 def test_a_file_that_is_no_npz_is_refused_in_one_line(tmp_path, content):
   path = tmp_path / "w.npz"
   if content == "cut":
@@ -149,6 +151,12 @@ def test_a_file_that_is_no_npz_is_refused_in_one_line(tmp_path, content):
     path.write_bytes(path.read_bytes()[:-200])
   elif content == "pickle":
     np.savez(path, **{"mean": np.array([{}], object)})
+  elif content == "terabytes":
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": (10**13,)})
+    with zipfile.ZipFile(path, "w") as archive:
+      archive.writestr("mean.npy", header.getvalue())
   elif content == "npy":
     with path.open("wb") as file:
       np.save(file, np.zeros(3))

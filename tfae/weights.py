@@ -92,7 +92,7 @@ def read_npz(path):
     with np.load(path, allow_pickle=False) as archive:
       return {name: archive[name] for name in archive.files}
   except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile,
-          zlib.error) as error:
+          zlib.error, MemoryError) as error:
     reason = getattr(error, "strerror", None) or error
     raise InputError(f"{path}: can't be read as .npz ({reason}). tfae.save_weights and "
                      "tfae-weights write such files.") from None
