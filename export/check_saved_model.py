@@ -407,6 +407,9 @@ def main(arguments):
   except (UserError, OSError) as error:  # OSError: a version that was retired meanwhile, say
     print(f"check_saved_model.py: {error}", file=sys.stderr)
     return 2
+  except KeyboardInterrupt:
+    print("check_saved_model.py: interrupted.", file=sys.stderr)
+    return 130
 
 
 if __name__ == "__main__":

@@ -120,6 +120,9 @@ def main(arguments):
   except (UserError, OSError) as error:
     print(f"convert_saved_model.py: {error}", file=sys.stderr)
     return 2
+  except KeyboardInterrupt:
+    print("convert_saved_model.py: interrupted; nothing half-written is left.", file=sys.stderr)
+    return 130
 
 
 if __name__ == "__main__":

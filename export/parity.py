@@ -138,6 +138,9 @@ def main(arguments):
   except (UserError, OSError) as error:
     print(f"parity.py: {error}", file=sys.stderr)
     return 2
+  except KeyboardInterrupt:
+    print("parity.py: interrupted; nothing half-written is left.", file=sys.stderr)
+    return 130
 
 
 if __name__ == "__main__":

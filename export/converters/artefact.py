@@ -35,7 +35,13 @@ def whole(path):
       for name in names:
         _sync(os.path.join(child, name))
       _sync(child)
-    os.rename(folder, path)
+    try:
+      os.rename(folder, path)
+    except OSError as error:
+      if not path.exists():
+        raise
+      raise FileExistsError(f"{path}: another process has written it meanwhile; it is left as it "
+                            "is.") from error
     _sync(path.parent)
   except BaseException:
     shutil.rmtree(folder, ignore_errors=True)

@@ -13,9 +13,11 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+import check_saved_model
 import convert_saved_model as converting
 import export_toy
 import graphdef_client
+import parity
 from check_saved_model import difference
 from converters import graphdef, targets
 
@@ -148,6 +150,16 @@ def test_every_extra_that_a_target_names_is_one_of_setup_py():
     for _, package in target.packages:
       extra, = re.findall(rf'"{target.extra}": \[(.*)\]', text)
       assert f'"{package}' in extra
+
+
+@pytest.mark.parametrize("program", [converting, parity, check_saved_model])
+def test_ctrl_c_is_one_line_and_exit_code_130(program, monkeypatch, capsys):
+  def interrupted(arguments):
+    raise KeyboardInterrupt
+  monkeypatch.setattr(program, "check" if program is check_saved_model else "run", interrupted)
+  assert program.main([]) == 130
+  line, = capsys.readouterr().err.splitlines()
+  assert line.startswith(f"{program.__name__}.py: interrupted")
 
 
 def test_what_a_target_can_not_decode_it_leaves_out_and_says_so(convert, raw_export, images,

@@ -38,7 +38,7 @@ def test_bytes_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
 
 
 def test_a_name_that_another_took_meanwhile_stays_the_other_s(tmp_path):
-  with pytest.raises(OSError):
+  with pytest.raises(FileExistsError, match="onnx: another process has written it meanwhile"):
     with artefact.whole(tmp_path / "onnx") as folder:
       (folder / "a").write_text("mine")
       (tmp_path / "onnx").mkdir()
