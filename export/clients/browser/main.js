@@ -51,7 +51,9 @@ async function once() {
   show("f-seen", true);
   show("hint", false);
   const first = key => result[key] && Object.values(result[key])[0];
-  const code = first("encode"), picture = first("reconstruct"), score = first("score");
+  // A variational model gives the log of the variance besides.
+  const code = result.encode && (result.encode.codes ?? result.encode.mean ?? first("encode"));
+  const picture = first("reconstruct"), score = first("score");
   if (show("code", code)) {
     $("code-about").textContent = `${code.data.length} numbers: ${code.meaning}`;
     bars($("code-bars"), code.data);
@@ -128,7 +130,7 @@ async function start() {
   $("file").onchange = () => $("file").files[0] && pick($("file").files[0]).catch(fail);
   $("invert").onchange = () => current && answer();
   $("draw-sample").onclick = () => sample().catch(fail);
-  show("sample", "sample" in signatures);
+  if (show("sample", "sample" in signatures)) await sample();
   for (const id of ["file", "clear", "invert"]) $(id).disabled = false;
   $("status").textContent = "Ready.";
 }

@@ -1,7 +1,7 @@
 // Drives the page in Chromium: node browser_driver.mjs URL CHROMIUM STEP... ; prints JSON.
 //
-// A STEP is file=PATH, draw, wait, shot=PATH or size=WIDTHxHEIGHT[,dark]. The answer is {blocked:
-// [addresses that are not this machine's], steps: [{status, error, answer, seen, invert}]}.
+// A STEP is file=PATH, draw, sample, wait, shot=PATH or size=WIDTHxHEIGHT[,dark]. The answer is {blocked:
+// [addresses that are not this machine's], steps: [{status, error, score, invert, code, sampled, answer}]}.
 import {chromium} from "playwright-core";
 
 const [url, executablePath, ...steps] = process.argv.slice(2);
@@ -31,6 +31,7 @@ for (const step of steps) {
       });
       await page.locator("#file").setInputFiles(value);
     }
+    if (what === "sample") await page.locator("#draw-sample").click();
     if (what === "draw") {
       const box = await page.locator("#canvas").boundingBox();
       const at = (x, y) => [box.x + x * box.width, box.y + y * box.height];
@@ -45,6 +46,8 @@ for (const step of steps) {
       error: document.getElementById("error").hidden ? "" : document.getElementById("error").textContent,
       score: document.getElementById("score-value").textContent,
       invert: document.getElementById("invert").checked,
+      code: [...document.querySelectorAll("#code-bars li span:last-child")].map(e => e.textContent),
+      sampled: document.getElementById("sampled").toDataURL(),
       answer: window.answer ?? null})));
   }
 }

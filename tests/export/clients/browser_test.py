@@ -17,6 +17,7 @@ import convert_saved_model as converting
 import export_toy
 from check_saved_model import difference
 from converters import targets
+from tfae import graph, saved_model
 
 HERE = pathlib.Path(__file__).parent
 PAGE = pathlib.Path(converting.__file__).parent / "clients" / "browser"
@@ -26,29 +27,38 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 pytestmark = pytest.mark.full
 
 
-@pytest.fixture(scope="module", name="site")
-def fixture_site(export, images, tmp_path_factory):
-  """The page beside the toy model, as its Makefile puts it together."""
+@pytest.fixture(scope="module", name="site_of")
+def fixture_site_of(images, tmp_path_factory):
+  """A function of an export: the page beside that model, as its Makefile puts it together."""
   for program, found in (("chromium", CHROMIUM), ("node", shutil.which("node")),
                          ("npm", shutil.which("npm")), ("make", shutil.which("make"))):
     if not found:
       pytest.skip(f"{program} is not installed")
   if targets.TARGETS["onnx"].missing():
     pytest.skip(targets.TARGETS["onnx"].missing())
-  folder = tmp_path_factory.mktemp("browser")
   if not (HERE / "node_modules" / "playwright-core").is_dir():
     done = subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"],
                           cwd=HERE, capture_output=True, text=True, check=False)
     if done.returncode:
       pytest.skip(f"playwright-core can't be had: npm says {done.stderr.strip()[:200]}")
-  assert converting.main([f"--saved_model={export}", f"--examples={images}", f"--out={folder}",
-                          "--to=onnx"]) == 0
-  done = subprocess.run(["make", "-C", PAGE, "site", f"MODEL={folder}/onnx", f"SITE={folder}/site"],
-                        capture_output=True, text=True, check=False)
-  if "npm ERR" in done.stderr or "npm error" in done.stderr:
-    pytest.skip(f"onnxruntime-web can't be had: npm says {done.stderr.strip()[:200]}")
-  assert done.returncode == 0, done.stderr
-  return folder / "site"
+
+  def site_of(export):
+    folder = tmp_path_factory.mktemp("browser")
+    assert converting.main([f"--saved_model={export}", f"--examples={images}", f"--out={folder}",
+                            "--to=onnx"]) == 0
+    done = subprocess.run(
+        ["make", "-C", PAGE, "site", f"MODEL={folder}/onnx", f"SITE={folder}/site"],
+        capture_output=True, text=True, check=False)
+    if "npm ERR" in done.stderr or "npm error" in done.stderr:
+      pytest.skip(f"onnxruntime-web can't be had: npm says {done.stderr.strip()[:200]}")
+    assert done.returncode == 0, done.stderr
+    return folder / "site"
+  return site_of
+
+
+@pytest.fixture(scope="module", name="site")
+def fixture_site(site_of, export):
+  return site_of(export)
 
 
 @pytest.fixture(name="drive")
@@ -92,6 +102,25 @@ def test_a_picture_gets_the_code_reconstruction_and_score_of_the_saved_model(
     assert difference(np.reshape(found["data"], (1, *found["shape"])), expected.numpy()) <= 1e-5
   assert float(step["score"]) == pytest.approx(float(expected[0]), rel=1e-5)
   np.testing.assert_array_equal(np.reshape(step["answer"]["seen"], pixels.shape), pixels)
+
+
+def test_of_a_variational_model_the_code_is_the_mean_and_a_sample_can_be_asked_for(
+    drive, site_of, toy, tmp_path):
+  signatures = toy.signatures()
+  vector = graph.Input(tf.TensorSpec([None, 8]), "noise")
+  frozen = graph.freeze({
+      "encode": graph.Signature(
+          lambda images: {"mean": toy.encode(images), "log_variance": 0 * toy.encode(images) - 3},
+          signatures["encode"].inputs, {"mean": "the mean", "log_variance": "of the variance"}),
+      "sample": graph.Signature(lambda noise: {"samples": toy.decode(noise) * 255},
+                                {"noise": vector}, {"samples": "images"})})
+  saved_model.write(tmp_path / "1", frozen)
+  pixels = np.rint(export_toy.examples(1)[0]).astype(np.uint8)
+  Image.fromarray(pixels[..., 0]).save(tmp_path / "a.png")
+  first, second = drive(site_of(tmp_path / "1"), f"file={tmp_path}/a.png", "sample")["steps"]
+  mean = toy.encode(pixels[None].astype(np.float32)).numpy()[0]
+  np.testing.assert_allclose(list(map(float, first["code"])), mean, atol=1e-4)
+  assert first["sampled"] != second["sampled"]
 
 
 def test_a_drawing_is_what_the_model_sees_and_changes_its_answer(drive, site):
