@@ -191,7 +191,9 @@ def read_images(tf, paths, entry):
         raise UserError(f"--images={path}: damaged PNG.") from error
     low, high = entry["value_range"] or (0, 255)
     found.append(low + pixels[np.newaxis] / 255 * (high - low))
-  return np.concatenate(found).astype(numpy_type(tf, entry))
+  if not np.isfinite(images := np.concatenate(found)).all():
+    raise UserError(f"--images={' '.join(paths)}: holds values that are not finite.")
+  return images.astype(numpy_type(tf, entry))
 
 
 def read_meta_graph(directory):
@@ -260,6 +262,19 @@ def check_graph(tf, directory, description, failures):
   return unsafe_ops(graph)
 
 
+def check_warmup(tf, directory, failures):
+  """Reads the records that TensorFlow Serving answers before a version is ready, if there are."""
+  path = os.path.join(directory, "assets.extra", "tf_serving_warmup_requests")
+  if os.path.isfile(path):
+    try:
+      sizes = [len(record.numpy()) for record in tf.data.TFRecordDataset(path)]
+    except tf.errors.OpError:
+      sizes = []
+    # A record has 16 bytes of length and checksums. TensorFlow takes a torn one for the end.
+    if not sizes or sum(sizes) + 16 * len(sizes) != os.path.getsize(path):
+      failures.append(f"{path} is damaged: TensorFlow Serving would not get the version ready")
+
+
 class Feeder:
   """Makes the inputs of every signature from signature.json alone, for max(BATCHES) examples."""
 
@@ -276,7 +291,8 @@ class Feeder:
     if name not in self._made:
       # Codes are what encode answers to images: random ones would be far from any real code.
       source = next((key for key, other in sorted(self._signatures.items())
-                     if name in other["outputs"] and "images" in other["inputs"]), None)
+                     if name in other["outputs"] and set(other["inputs"]) == {"images"} - {name}),
+                    None)
       if source:
         self._made[name] = self._run(source, self(source))[name]
       elif entry["dtype"] in ("string", "uint8"):
@@ -384,6 +400,7 @@ def check(arguments):
   except (TypeError, ValueError) as error:  # a dtype or a shape that there is not
     raise UserError(f"{directory}/saved_model.pb: damaged ({error}).") from error
   refused = sorted(unsafe.keys() - allowed)
+  check_warmup(tf, directory, failures)
   if os.path.exists(os.path.join(directory, "variables")):
     failures.append("there is a variables folder: a frozen model has none")
   for op in refused:

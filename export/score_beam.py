@@ -18,7 +18,11 @@ import os
 import pathlib
 import sys
 
-import apache_beam as beam
+try:
+  import apache_beam as beam
+except ModuleNotFoundError:
+  print("score_beam.py: apache-beam is not installed: pip install 'tfae[beam]'", file=sys.stderr)
+  sys.exit(2)
 from apache_beam.io import fileio
 from apache_beam.ml.inference import base
 from apache_beam.options import pipeline_options

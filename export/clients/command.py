@@ -41,7 +41,13 @@ def main(load, doc, arguments):
   parser.add_argument("--out", metavar="FOLDER", help="write the outputs there as .npy files")
   args = parser.parse_args(arguments)
   inputs = read_inputs(args.model, args.signature, args.inputs)
-  for name, value in sorted(load(args.model)[args.signature](**inputs).items()):
+  try:
+    outputs = load(args.model)[args.signature](**inputs)
+  except Exception as error:  # a runtime's own, of a damaged model or an image that is none
+    said = " ".join(str(error).split())[:300]
+    raise UserError(f"{args.model} {args.signature} {' '.join(args.inputs)}: "
+                    f"{type(error).__name__}: {said}") from error
+  for name, value in sorted(outputs.items()):
     print(f"{name} {value.dtype} {list(value.shape)} {np.ravel(value)[:6]}")
     if args.out:
       pathlib.Path(args.out).mkdir(parents=True, exist_ok=True)
@@ -53,11 +59,15 @@ def read_inputs(directory, key, pairs):
   path = pathlib.Path(directory) / "signature.json"
   if not path.is_file():
     raise UserError(f"{directory}: no signature.json, so neither an export nor made from one.")
-  signatures = json.loads(path.read_text())["signatures"]
+  try:
+    signatures = json.loads(path.read_text())["signatures"]
+    entries = {name: signature["inputs"] for name, signature in signatures.items()}
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
+    raise UserError(f"{path}: damaged ({type(error).__name__}: {error}).") from error
   if key not in signatures:
     raise UserError(f"signature={key!r}: expected one of {', '.join(sorted(signatures))}.")
-  entries, files = signatures[key]["inputs"], dict(pair.partition("=")[::2] for pair in pairs)
-  if set(files) != set(entries):
+  entries, files = entries[key], dict(pair.partition("=")[::2] for pair in pairs)
+  if sorted(pair.partition("=")[0] for pair in pairs) != sorted(entries):
     raise UserError(f"signature {key} takes {', '.join(f'{n}=FILE' for n in sorted(entries))}:"
                     f" found {' '.join(pairs)}.")
   return {name: (read_files if entry["dtype"] == "string" else read_array)(
@@ -79,4 +89,9 @@ def read_array(name, file, entry):
   if list(value.shape[1:]) != entry["shape"][1:] or not value.ndim:
     raise UserError(f"{name}={file}: shape {list(value.shape)}, expected "
                     f"[any number, {', '.join(map(str, entry['shape'][1:]))}].")
-  return value.astype(entry["dtype"])
+  wanted = np.dtype(entry["dtype"])
+  if value.dtype.kind not in ("biu" if wanted.kind in "biu" else "biuf") or (
+      wanted.kind in "biu" and not np.array_equal(value.astype(wanted), value)):
+    raise UserError(f"{name}={file}: {value.dtype} values, which {wanted} does not hold: expected "
+                    f"{wanted}.")
+  return value.astype(wanted)

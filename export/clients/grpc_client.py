@@ -12,7 +12,13 @@ import pathlib
 import re
 import sys
 
-import grpc
+try:
+  import grpc
+  import tensorflow_serving
+except ModuleNotFoundError as error:
+  print(f"grpc_client.py: {error.name} is not installed: pip install 'tfae[serving]'",
+        file=sys.stderr)
+  sys.exit(2)
 import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -80,12 +80,21 @@ def read(directory, files, allow_ops=""):
   if digest != description.get("saved_model_sha256"):
     raise checker.UserError(f"--saved_model={directory}: saved_model.pb is not the file that was "
                             "exported, its sha256 is not signature.json's. Export the model again.")
-  unsafe = checker.unsafe_ops(meta_graph.graph_def)
+  failures = []
+  try:
+    unsafe = checker.check_graph(tf, directory, description, failures)
+  except (TypeError, ValueError) as error:  # a dtype or a shape that there is not
+    failures.append(f"damaged ({error})")
+  if failures:
+    raise checker.UserError(f"--saved_model={directory}: {failures[0]}.")
   refused = ",".join(sorted(unsafe.keys() - set(allow_ops.split(","))))
   if refused:
     raise checker.UserError(
         f"--saved_model={directory}: not run, for it has ops that can do more than compute: "
         f"{refused}. If you trust whoever made it: --allow_ops={refused}")
-  images = checker.read_images(tf, files, entry)
+  try:
+    images = checker.read_images(tf, files, entry)
+  except checker.UserError as error:
+    raise checker.UserError(str(error).replace("--images", "--examples", 1)) from None
   with checker.quiet():
     return Reference(tf, directory, description, meta_graph.graph_def, np.asarray(images))

@@ -61,6 +61,39 @@ def test_signatures_for_pixels_and_for_encoded_images_are_fed_real_ones(check, r
     assert found == pytest.approx([low, high], abs=.01 * (high - low)) and found != [low, high]
 
 
+def test_an_output_that_is_called_like_its_own_input_is_no_way_to_make_it(check, tmp_path):
+  toy = export_toy.Toy().signatures()
+  extra = graph.Input(tf.TensorSpec([None, 3]), "more")
+  signatures = {
+      "encode": toy["encode"],
+      "one": graph.Signature(lambda images: {"images": images / 2}, toy["encode"].inputs,
+                             {"images": "half"}),
+      "two": graph.Signature(
+          lambda images, extra: {"images": images + extra[:, :1, None, None],
+                                 "extra": extra * 2},
+          {**toy["encode"].inputs, "extra": extra}, {"images": "more", "extra": "twice"})}
+  saved_model.write(tmp_path / "1", graph.freeze(signatures))
+  code, lines, _ = check(f"--saved_model={tmp_path}/1")
+  assert (code, lines[-1]) == (0, f"PASS: {tmp_path}/1"), lines
+
+
+@pytest.mark.parametrize("damage", [
+    lambda content: b"junk\n", lambda content: content[:-9], lambda content: b"",
+    lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:]])
+def test_a_damaged_warm_up_file_fails(check, raw_export, tmp_path, damage):
+  shutil.copytree(raw_export, tmp_path / "1")
+  path = tmp_path / "1/assets.extra/tf_serving_warmup_requests"
+  path.write_bytes(damage(path.read_bytes()))
+  code, lines, _ = check(f"--saved_model={tmp_path}/1")
+  assert code == 1 and f"FAIL: {path} is damaged" in lines[-1]
+
+
+def test_images_that_are_not_finite_are_refused(check, written, tmp_path):
+  np.save(tmp_path / "nan.npy", np.full((2, 28, 28, 1), np.nan, np.float32))
+  code, _, errors = check(f"--saved_model={written}", f"--images={tmp_path}/nan.npy")
+  assert (code, len(errors)) == (2, 1) and "nan.npy: holds values that are not finite" in errors[0]
+
+
 def without(modules, *arguments):
   """Runs the script in a process that cannot import `modules`."""
   program = (f"import sys, runpy\nfor name in {modules!r}: sys.modules[name] = None\n"

@@ -162,6 +162,23 @@ def test_ctrl_c_is_one_line_and_exit_code_130(program, monkeypatch, capsys):
   assert line.startswith(f"{program.__name__}.py: interrupted")
 
 
+@pytest.mark.parametrize("change", [
+    lambda signatures: signatures.update({"../evil": signatures["encode"]}),
+    lambda signatures: signatures["encode"]["outputs"]["codes"].update(shape="x"),
+    lambda signatures: signatures.pop("encode")])
+def test_a_signature_json_that_says_other_than_the_model_is_refused(convert, export, images,
+                                                                    tmp_path, change):
+  shutil.copytree(export, tmp_path / "1")
+  path = tmp_path / "1/signature.json"
+  description = json.loads(path.read_text())
+  change(description["signatures"])
+  path.write_text(json.dumps(description))
+  code, _, errors = convert(f"--saved_model={tmp_path}/1", f"--examples={images}",
+                            f"--out={tmp_path}/out", "--to=graphdef")
+  assert (code, len(errors)) == (2, 1) and "signature" in errors[0]
+  assert not (tmp_path / "out").exists()
+
+
 def test_what_a_target_can_not_decode_it_leaves_out_and_says_so(convert, raw_export, images,
                                                                 tmp_path, monkeypatch):
   monkeypatch.setitem(targets.TARGETS, "graphdef",

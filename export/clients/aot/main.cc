@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -127,6 +128,7 @@ void Show(const Port& port, int64_t batches, void* data, const std::string& fold
   }
   std::printf("]\n");
   if (folder.empty()) return;
+  std::filesystem::create_directories(folder);
   const std::string path = folder + "/" + port.name + ".npy";
   std::strcpy(array.type, port.type);
   if (const char* problem = WriteNpy(path.c_str(), &array)) {
@@ -212,7 +214,7 @@ int main(int argc, char** argv) {
   try {
     Run(argc, argv);
     return 0;
-  } catch (const Mistake& mistake) {
+  } catch (const std::exception& mistake) {
     std::fprintf(stderr, "client: %s\n", mistake.what());
     return 2;
   }

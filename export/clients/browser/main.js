@@ -1,6 +1,6 @@
 // The page: a picture goes in, what each signature answers comes out.
 import {drawing} from "./drawing.js";
-import {border, fromImageData, paint, resized} from "./pixels.js";
+import {border, cut, fromImageData, paint, resized} from "./pixels.js";
 
 const $ = id => document.getElementById(id);
 const DARK = .25, BRIGHT = .75;  // of a border: between them it says nothing about polarity
@@ -71,7 +71,8 @@ async function once() {
 
 function take(pixels, isFile) {
   $("error").hidden = true;
-  current = resized(fromImageData(pixels, shape[2]), shape[0], shape[1]);
+  const bring = model.description.metadata.dataset === "images" ? cut : resized;
+  current = bring(fromImageData(pixels, shape[2]), shape[0], shape[1]);
   const wanted = model.description.metadata.border, found = border(current);
   $("invert").checked = isFile && wanted != null && Math.min(wanted, found) < DARK &&
       Math.max(wanted, found) > BRIGHT;
@@ -81,7 +82,10 @@ function take(pixels, isFile) {
 async function pick(file) {
   let bitmap;
   try {
-    bitmap = await createImageBitmap(file, {colorSpaceConversion: "none"});
+    // Of a model's own kind of files the rotation was not looked at in training either.
+    const own = model.description.metadata.dataset === "images";
+    bitmap = await createImageBitmap(
+        file, {colorSpaceConversion: "none", imageOrientation: own ? "none" : "from-image"});
   } catch {
     throw new Error(`${file.name} is not an image that this browser can read. Choose a PNG or ` +
                     "JPEG file.");
@@ -125,9 +129,16 @@ async function start() {
   }
   const kind = shape[2] === 1 ? "grey" : "colour";
   $("about").textContent += ` It takes ${shape[1]} x ${shape[0]} pixels, ${kind}.`;
-  const pad = drawing($("canvas"), (metadata?.border ?? 0) > .5, () => take(pad.pixels(), false));
+  const pad = drawing($("canvas"), (metadata?.border ?? 0) > .5, () => {
+    $("file").value = "";
+    take(pad.pixels(), false);
+  });
   $("clear").onclick = () => { pad.clear(); take(pad.pixels(), false); };
-  $("file").onchange = () => $("file").files[0] && pick($("file").files[0]).catch(fail);
+  $("file").onchange = () => {
+    if (!$("file").files[0]) return;
+    pad.clear();
+    pick($("file").files[0]).catch(fail);
+  };
   $("invert").onchange = () => current && answer();
   $("draw-sample").onclick = () => sample().catch(fail);
   if (show("sample", "sample" in signatures)) await sample();

@@ -1,5 +1,39 @@
 // Pixels in [0, 1] to what the model takes, and back. Mirrors what tfae-predict --resize does.
 
+// For a model that was trained on image files: cut to its proportions around the centre, each pixel
+// the mean of the area that it covers, to the nearest byte.
+export function cut(image, height, width) {
+  const {channels} = image, half = (a, b) => Math.floor((2 * a + b) / (2 * b));
+  const rows = Math.min(image.height, Math.max(1, half(image.width * height, width)));
+  const columns = Math.min(image.width, Math.max(1, half(image.height * width, height)));
+  const top = (image.height - rows) >> 1, left = (image.width - columns) >> 1;
+  const vertical = shares(rows, height), horizontal = shares(columns, width);
+  const data = new Float64Array(height * width * channels);
+  vertical.forEach((ys, y) => horizontal.forEach((xs, x) => {
+    for (let c = 0; c < channels; c++) {
+      let sum = 0;
+      for (const [v, high] of ys) {
+        for (const [u, wide] of xs) {
+          sum += high * wide * image.data[((top + v) * image.width + left + u) * channels + c];
+        }
+      }
+      data[(y * width + x) * channels + c] = Math.floor(255 * sum + .5) / 255;
+    }
+  }));
+  return {data, height, width, channels};
+}
+
+// For each of `to` pixels which of `from` it covers: [[index, share of it all], ...].
+function shares(from, to) {
+  return Array.from({length: to}, (_, i) => {
+    const start = i * from / to, end = (i + 1) * from / to, found = [];
+    for (let at = Math.floor(start); at < Math.min(from, Math.ceil(end)); at++) {
+      found.push([at, (Math.min(end, at + 1) - Math.max(start, at)) * to / from]);
+    }
+    return found;
+  });
+}
+
 // The median of the outermost pixels: near 0 for white on black, near 1 for black on white.
 export function border({data, height, width, channels}) {
   const edge = [];

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "npy.h"
@@ -67,7 +68,26 @@ static const char* NumpyType(int dtype) {
   return NULL;
 }
 
-static TF_Tensor* ReadInput(const Tensor* input, int count, char** files) {
+/* Ends the program unless an array has the shape that the graph states; -1 in it is any size. */
+static void CheckShape(TF_Graph* graph, TF_Output output, const Array* array, const char* what) {
+  TF_Status* status = TF_NewStatus();
+  int rank = TF_GraphGetTensorNumDims(graph, output, status), wrong = rank != array->rank;
+  int64_t shape[kMaxRank];
+  char text[256] = "";
+  if (rank > kMaxRank) Fail("%s: the model takes arrays of %d dimensions.", what, rank);
+  if (rank >= 0) TF_GraphGetTensorShape(graph, output, shape, rank, status);
+  Check(status, what);
+  TF_DeleteStatus(status);
+  for (int i = 0; i < rank; ++i) {
+    size_t used = strlen(text);
+    if (!wrong) wrong = shape[i] >= 0 && shape[i] != array->shape[i];
+    snprintf(text + used, sizeof text - used, "%s%lld", i ? ", " : "", (long long)shape[i]);
+  }
+  if (rank >= 0 && wrong) Fail("%s: another shape than the model's [%s]; -1: any.", what, text);
+}
+
+static TF_Tensor* ReadInput(TF_Graph* graph, TF_Output output, const Tensor* input, int count,
+                            char** files) {
   size_t length = strlen(input->name);
   for (int i = 0; i < count; ++i) {
     if (strncmp(files[i], input->name, length) || files[i][length] != '=') continue;
@@ -79,6 +99,7 @@ static TF_Tensor* ReadInput(const Tensor* input, int count, char** files) {
       Fail("%s=%s: values of type %s, the model takes %s.", input->name, path, array.type,
            type ? type : "one that a .npy file can't hold");
     }
+    CheckShape(graph, output, &array, files[i]);
     TF_Tensor* tensor = TF_AllocateTensor(input->dtype, array.shape, array.rank, array.bytes);
     memcpy(TF_TensorData(tensor), array.data, array.bytes);
     free(array.data);
@@ -99,6 +120,7 @@ static void Show(const Tensor* output, const TF_Tensor* tensor, const char* fold
   printf("]\n");
   if (!folder) return;
   char path[4096];
+  mkdir(folder, 0777); /* if it is there, or can't be made, writing says so */
   snprintf(path, sizeof path, "%s/%s.npy", folder, output->name);
   if (!type || array.rank > kMaxRank) Fail("%s: a .npy file of this program can't hold it.", path);
   strcpy(array.type, type);
@@ -153,7 +175,7 @@ int main(int argc, char** argv) {
   TF_Tensor *values[kMaxTensors], *results[kMaxTensors] = {NULL};
   for (int i = 0; i < signature.num_inputs; ++i) {
     inputs[i] = Find(graph, &signature.inputs[i]);
-    values[i] = ReadInput(&signature.inputs[i], count, files);
+    values[i] = ReadInput(graph, inputs[i], &signature.inputs[i], count, files);
   }
   for (int i = 0; i < signature.num_outputs; ++i) outputs[i] = Find(graph, &signature.outputs[i]);
 

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <stdexcept>
@@ -65,7 +66,9 @@ const char* NumpyType(DataType dtype) {
   }
 }
 
-Tensor ReadInput(const std::string& name, DataType dtype, const std::string& path) {
+Tensor ReadInput(const std::string& name, const tensorflow::TensorInfo& info,
+                 const std::string& path) {
+  const DataType dtype = info.dtype();
   Array array;
   const std::string what = name + "=" + path;
   if (const char* problem = ReadNpy(path.c_str(), &array)) {
@@ -78,6 +81,11 @@ Tensor ReadInput(const std::string& name, DataType dtype, const std::string& pat
   }
   tensorflow::TensorShape shape;
   for (int i = 0; i < array.rank; ++i) shape.AddDim(array.shape[i]);
+  const tensorflow::PartialTensorShape wanted(info.tensor_shape());
+  if (!wanted.IsCompatibleWith(shape)) {
+    throw Mistake(what + ": shape " + shape.DebugString() + ", the model takes " +
+                  wanted.DebugString() + ".");
+  }
   Tensor tensor(dtype, shape);
   std::memcpy(tensor.data(), array.data, array.bytes);
   std::free(array.data);
@@ -94,6 +102,7 @@ void Show(const std::string& name, const Tensor& tensor, const std::string& fold
   }
   std::printf("]\n");
   if (folder.empty()) return;
+  std::filesystem::create_directories(folder);
   const std::string path = folder + "/" + name + ".npy";
   if (!type || array.rank > kMaxRank) {
     throw Mistake(path + ": a .npy file of this program can't hold it.");
@@ -142,7 +151,7 @@ void Run(int argc, char** argv) {
     if (!files.count(name)) {
       throw Mistake("the signature takes " + name + ": add " + name + "=FILE.npy.");
     }
-    inputs.emplace_back(info.name(), ReadInput(name, info.dtype(), files[name]));
+    inputs.emplace_back(info.name(), ReadInput(name, info, files[name]));
   }
   std::vector<std::string> names, fetches;
   for (const auto& [name, info] : found->second.outputs()) {
@@ -174,7 +183,7 @@ int main(int argc, char** argv) {
   try {
     Run(argc, argv);
     return 0;
-  } catch (const Mistake& mistake) {
+  } catch (const std::exception& mistake) {
     std::fprintf(stderr, "client: %s\n", mistake.what());
     return 2;
   }

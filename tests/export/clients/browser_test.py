@@ -18,6 +18,7 @@ import export_toy
 from check_saved_model import difference
 from converters import targets
 from tfae import graph, saved_model
+from tfae.data import folder
 
 HERE = pathlib.Path(__file__).parent
 PAGE = pathlib.Path(converting.__file__).parent / "clients" / "browser"
@@ -121,6 +122,20 @@ def test_of_a_variational_model_the_code_is_the_mean_and_a_sample_can_be_asked_f
   mean = toy.encode(pixels[None].astype(np.float32)).numpy()[0]
   np.testing.assert_allclose(list(map(float, first["code"])), mean, atol=1e-4)
   assert first["sampled"] != second["sampled"]
+
+
+def test_a_model_of_image_files_gets_a_picture_as_its_training_did(drive, site_of, toy, tmp_path):
+  frozen = graph.freeze({"encode": toy.signatures()["encode"]})
+  saved_model.write(tmp_path / "1", frozen, {"dataset": "images"})
+  site = site_of(tmp_path / "1")
+  for index, size in enumerate([(40, 160), (90, 31), (9, 12)]):  # wide, high, to be enlarged
+    pixels = np.random.default_rng(index).integers(0, 256, size).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    step, = drive(site, f"file={tmp_path}/a.png")["steps"]
+    expected = folder.decode(tf.constant((tmp_path / "a.png").read_bytes()), (28, 28, 1)).numpy()
+    found = np.reshape(step["answer"]["seen"], (28, 28, 1))
+    # A mean of just a half is rounded by the last bit.
+    assert np.abs(found - expected).max() <= 1.001 and np.mean(found != expected) < .02, size
 
 
 def test_a_drawing_is_what_the_model_sees_and_changes_its_answer(drive, site):

@@ -55,10 +55,10 @@ def test_it_answers_as_the_live_model_does_and_writes_what_numpy_reads(c_program
   images = export_toy.examples(3)
   np.save(tmp_path / "images.npy", images)
   code, out, errors = run(c_program, export, "encode", f"images={tmp_path}/images.npy",
-                          f"--out={tmp_path}", "--calls=5")
+                          f"--out={tmp_path}/new", "--calls=5")
   assert (code, errors) == (0, [])
   assert out.splitlines()[0] == "codes <f4 [3, 8]"
-  assert difference(np.load(tmp_path / "codes.npy"), toy.encode(images).numpy()) <= 1e-5
+  assert difference(np.load(tmp_path / "new/codes.npy"), toy.encode(images).numpy()) <= 1e-5
   figures = c_client.figures(out)
   assert set(figures) == {"load_ms", "first_ms", "main_to_answer_ms", "p50_ms", "p99_ms",
                           "resident_mb"}
@@ -79,11 +79,15 @@ def test_a_scalar_for_each_example_is_written_with_its_shape(c_program, export, 
 def test_a_mistake_is_a_line_of_its_own_and_exit_code_2(c_program, export, tmp_path):
   np.save(tmp_path / "bytes.npy", export_toy.examples(1).astype(np.uint8))
   np.save(tmp_path / "good.npy", export_toy.examples(1))
+  np.save(tmp_path / "flat.npy", export_toy.examples(1)[0])
+  np.save(tmp_path / "wide.npy", np.zeros((2, 56, 14, 1), np.float32))
   images = f"images={tmp_path}/"
   for arguments, message in (
       ([tmp_path, "encode", images + "good.npy"], "Could not find SavedModel"),
       ([export, "enc", images + "good.npy"], "signature enc: expected one of "),
       ([export, "encode", f"image={tmp_path}/good.npy"], "the signature takes images: add"),
+      ([export, "encode", images + "flat.npy"], "another shape than the model's [-1, 28, 28, 1]"),
+      ([export, "encode", images + "wide.npy"], "another shape than the model's [-1, 28, 28, 1]"),
       ([export, "encode", images + "bytes.npy"], "values of type |u1, the model takes <f4")):
     code, out, errors = run(c_program, *arguments)
     assert (code, len(errors)) == (2, 1), (arguments, out)

@@ -3,6 +3,9 @@
 import ast
 import importlib
 import pathlib
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 from PIL import Image
@@ -62,6 +65,49 @@ def test_the_command_line_prints_each_output_and_writes_it(export, toy, tmp_path
   codes = np.load(tmp_path / "out/codes.npy")
   assert difference(codes, toy.encode(images).numpy()) <= 1e-5
   assert capsys.readouterr().out.startswith("codes float32 [2, 8] [")
+
+
+@pytest.mark.parametrize("program, module, extra", [
+    ("clients/grpc_client.py", "grpc", "serving"), ("score_beam.py", "apache_beam", "beam")])
+def test_without_its_extra_a_program_says_how_to_get_it(program, module, extra):
+  path = CLIENTS.parent / program
+  done = subprocess.run(
+      [sys.executable, "-c", f"import sys, runpy; sys.modules[{module!r}] = None\n"
+       f"runpy.run_path({str(path)!r}, run_name='__main__')"],
+      capture_output=True, text=True, check=False)
+  assert (done.returncode, done.stdout) == (2, "")
+  assert done.stderr.rstrip().endswith(f"is not installed: pip install 'tfae[{extra}]'")
+
+
+def test_what_a_runtime_raises_is_one_line(export, tmp_path):
+  np.save(tmp_path / "images.npy", export_toy.examples(1))
+
+  def load(directory):
+    raise RuntimeError("many\nlines")
+
+  with pytest.raises(command.UserError, match="encode images=.*: RuntimeError: many lines$"):
+    command.main(load, "doc", [str(export), "encode", f"images={tmp_path}/images.npy"])
+  shutil.copytree(export, tmp_path / "1")
+  (tmp_path / "1/signature.json").write_text("{")
+  with pytest.raises(command.UserError, match="signature.json: damaged"):
+    command.main(load, "doc", [str(tmp_path / "1"), "encode", f"images={tmp_path}/images.npy"])
+
+
+@pytest.mark.parametrize("dtype, values, said", [
+    ("uint8", np.full((1, 2), 300.5), "float64 values, which uint8 does not hold"),
+    ("uint8", np.array([[-1, 0]]), "int64 values, which uint8 does not hold"),
+    ("uint8", np.array([[256, 0]]), "int64 values, which uint8 does not hold"),
+    ("float32", np.array([[1j, 0]]), "complex128 values, which float32 does not hold"),
+    ("float32", np.array([["a", "b"]]), "<U1 values, which float32 does not hold"),
+    ("uint8", np.array([[255, 0]]), None), ("float32", np.array([[7, 0]]), None)])
+def test_numbers_that_the_model_does_not_take_are_refused(tmp_path, dtype, values, said):
+  np.save(tmp_path / "x.npy", values)
+  entry = {"dtype": dtype, "shape": [None, 2]}
+  if said:
+    with pytest.raises(command.UserError, match=said):
+      command.read_array("x", tmp_path / "x.npy", entry)
+  else:
+    np.testing.assert_array_equal(command.read_array("x", tmp_path / "x.npy", entry), values)
 
 
 def test_a_mistake_is_one_line_before_anything_is_loaded(export, tmp_path):
