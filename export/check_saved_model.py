@@ -415,7 +415,7 @@ def check(arguments):
     print(f"FAIL: {failure}")
   if not failures:
     print(f"PASS: {directory}")
-  return int(bool(failures))
+  return 1 if failures else 0
 
 
 def main(arguments):
