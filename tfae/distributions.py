@@ -10,7 +10,7 @@ import math
 
 import tensorflow as tf
 
-from tfae import losses
+from tfae import losses, replica
 from tfae.errors import InputError, check_float32
 
 _LOG_TWO_PI = math.log(2 * math.pi)
@@ -153,13 +153,38 @@ def batch_mean(values, weights=None):
   Args:
     values: `[batch, ...]`.
     weights: `[batch]`, 1 for an example, 0 for padding; None: all are examples.
+
+  In one of several replicas that is what the mean over the replicas is the mean over the batch of:
+  right for what is added up from there on, such as a loss.
   """
-  values, = _floats(values=values)
+  part = replica.current()
+  if part is None:
+    return _mean(values, weights)
+  total, _ = _sums(values, weights)
+  return total * (part.count / tf.cast(part.examples, total.dtype))
+
+
+def whole_batch_mean(values, weights=None):
+  """Returns `batch_mean`; in one of several replicas that over all of them, on each."""
+  part = replica.current()
+  if part is None:
+    return _mean(values, weights)
+  total, _ = _sums(values, weights)
+  return part.total(total) / tf.cast(part.examples, total.dtype)
+
+
+def _mean(values, weights):
   if weights is None:
-    return tf.reduce_mean(values, 0)
+    return tf.reduce_mean(_floats(values=values)[0], 0)
+  total, examples = _sums(values, weights)
+  return total / examples
+
+
+def _sums(values, weights):
+  values, = _floats(values=values)
   weights = tf.cast(weights, values.dtype)
   weighted = values * tf.reshape(weights, [-1] + [1] * (values.shape.rank - 1))
-  return tf.reduce_sum(weighted, 0) / tf.reduce_sum(weights)
+  return tf.reduce_sum(weighted, 0), tf.reduce_sum(weights)
 
 
 def free_bits(kl_per_dimension, nats, weights=None):
@@ -178,7 +203,7 @@ def free_bits(kl_per_dimension, nats, weights=None):
   appendix C.8.
   """
   nats = check_float32("free_bits: nats", nats)
-  return tf.reduce_sum(tf.maximum(batch_mean(kl_per_dimension, weights), nats))
+  return tf.reduce_sum(tf.maximum(whole_batch_mean(kl_per_dimension, weights), nats))
 
 
 def kl_sparsity(mean_activation, target):

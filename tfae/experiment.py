@@ -21,6 +21,7 @@ from tfae.tasks.task import Task
 
 COMPUTE_DTYPES = ("float32", "bfloat16")
 JIT_MODES = ("auto", "on", "off")
+STRATEGIES = ("none", "mirrored", "multi_worker")
 
 TASKS = tasks()
 _EXAMPLES = {Data: "Data('mnist')", Model: "Model((tfae.Flatten(), tfae.Dense(8)))",
@@ -40,6 +41,9 @@ class Experiment:
   steps_per_loop: at most this many steps inside one call of the graph.
   jit_compile: 'on', 'off', or 'auto' (see `tfae.loop.choose_jit`).
   compute_dtype: 'float32', or 'bfloat16' with float32 weights, losses and updates.
+  strategy: 'none', 'mirrored' (a replica on every local GPU, or CPU device) or 'multi_worker' (one
+    on those of each process of TF_CONFIG), see `tfae.strategy`. Each replica takes a part of every
+    batch; a run may go on with another strategy.
   """
   data: Data = Data()
   model: Model = dataclasses.field(default_factory=lambda: Model((layer_specs.Flatten(),
@@ -60,6 +64,7 @@ class Experiment:
   steps_per_loop: int = 100
   jit_compile: str = "auto"
   compute_dtype: str = "float32"
+  strategy: str = "none"
 
   def __post_init__(self):
     for field in dataclasses.fields(self):
@@ -75,6 +80,7 @@ class Experiment:
                steps_per_loop=check_int("steps_per_loop", self.steps_per_loop, 1, 100_000))
     check_choice("jit_compile", self.jit_compile, JIT_MODES)
     check_choice("compute_dtype", self.compute_dtype, COMPUTE_DTYPES)
+    check_choice("strategy", self.strategy, STRATEGIES)
     self.task.check(self.model)
     if self.task.FROZEN_ENCODER:
       self._check_frozen_encoder()
@@ -83,6 +89,12 @@ class Experiment:
     if self.jit_compile == "on" and len(distinct) > 1:
       raise InputError(f"jit_compile='on': XLA compiles for one device, the placement names "
                        f"{sorted(distinct)}. Use one device, or jit_compile='auto' or 'off'.")
+    if self.strategy != "none" and distinct:
+      raise InputError(f"strategy={self.strategy!r}: places every component on each of its devices; "
+                       f"the placement names {sorted(distinct)}. Leave one of them out.")
+    if self.strategy != "none" and self.task.FROZEN_ENCODER:
+      raise InputError(f"strategy={self.strategy!r}: is not for task.name={self.task.name()!r}, "
+                       "which trains a small head on codes. Use strategy='none'.")
 
   def _check_frozen_encoder(self):
     where = f"task.name={self.task.name()!r}"
@@ -143,8 +155,8 @@ def check_fit(experiment, data):
 
 
 # What a second run in the same workdir may change; everything else is the run's identity.
-FREE_FIELDS = ("epochs", "steps", "steps_per_loop", "jit_compile", "placement", "checkpoints",
-               "logging", "early_stopping")
+FREE_FIELDS = ("epochs", "steps", "steps_per_loop", "jit_compile", "placement", "strategy",
+               "checkpoints", "logging", "early_stopping")
 # Where weights came from is not their identity: `tfae.transfer` compares the weights themselves.
 _COMPARED_ELSEWHERE = ("transfer.init_from",)
 

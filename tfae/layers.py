@@ -146,7 +146,9 @@ class Normalization(Layer):
     """Takes the moving averages a step on; `variance` divided by n - 1, as in algorithm 2."""
     for variable, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
       momentum = tf.constant(self.spec.momentum, variable.dtype)
-      variable.assign(momentum * variable + (1 - momentum) * value)
+      # Each replica its own copy: `assign` is not for replicas.
+      tf.raw_ops.AssignVariableOp(resource=variable.handle,
+                                  value=momentum * variable + (1 - momentum) * value)
 
 
 class Branch(Layer):

@@ -2,16 +2,17 @@
 
 import tensorflow as tf
 
-from tfae import randomness
+from tfae import randomness, replica
 from tfae.errors import InputError
 from tfae.specs.layers import Conv2D, walk
+from tfae.strategy import Single
 
 # What a step adds to `Loop.totals`, and what it leaves in `Loop.last`.
 TOTALS = ("epoch_loss", "epoch_examples", "interval_loss", "interval_examples")
 LAST = ("loss", "gradient_norm", "learning_rate")
 
 
-def choose_jit(mode, model, data_device):
+def choose_jit(mode, model, data_device, strategy=Single()):
   """Returns (whether to compile with XLA, why).
 
   'auto' on a CPU is what benchmarks/train_throughput.py showed of float32 and bfloat16: on for
@@ -19,11 +20,22 @@ def choose_jit(mode, model, data_device):
   quarter, faster. On one accelerator it is on (not measured), on different devices off. The
   reason is a phrase for the log.
 
+  Of several replicas each compiles its own part of a step; what adds up over all of them can't be
+  inside of that.
+
   Raises:
-    InputError: 'on' with more than one device.
+    InputError: 'on' with more than one device, or with statistics of several replicas' batch.
   """
   stacks = list(model.components.values())
   devices = {*(stack.device for stack in stacks), data_device}
+  if strategy.device:
+    devices, data_device = {strategy.device}, strategy.device
+    if model.needs_whole_batch and strategy.replicas > 1:
+      if mode == "on":
+        raise InputError("jit_compile='on': the model takes statistics of the whole batch (a "
+                         "BatchNorm, a sparsity penalty or free bits), which XLA can't add up over "
+                         f"{strategy.replicas} replicas. Use jit_compile='auto' or 'off'.")
+      return False, "statistics of the batch go through all replicas"
   if mode == "on" and len(devices) > 1:
     raise InputError(f"jit_compile='on': XLA compiles for one device, the placement has "
                      f"{sorted(devices)}. Use one device, or jit_compile='auto' or 'off'.")
@@ -49,7 +61,8 @@ class Loop(tf.Module):
     traces: how often the steps were traced; stays 1.
   """
 
-  def __init__(self, model, batches, updater, *, seed, steps_per_loop, jit, distortion=None):
+  def __init__(self, model, batches, updater, *, seed, steps_per_loop, jit, distortion=None,
+               strategy=Single()):
     """Prepares the graph; nothing is traced before the first `run`.
 
     Args:
@@ -60,25 +73,35 @@ class Loop(tf.Module):
       steps_per_loop: most steps a call; fewer if `batches` allows no more.
       jit: bool.
       distortion: a `tfae.data.distortion.Distortion` of the batches, or None.
+      strategy: of `tfae.strategy`, in whose scope model and updater were made.
     """
     super().__init__()
     self.traces = 0
-    self._batches, self._distortion = batches, distortion
+    self._batches, self._distortion, self._strategy = batches, distortion, strategy
     self.steps_per_loop = steps_per_loop = min(steps_per_loop, batches.most_steps)
     key = randomness.stream(seed, "training")
-    with tf.device(model.device):
+    device = strategy.device or model.device
+    with tf.device(device):
       self.totals = tf.Variable(tf.zeros(len(TOTALS), tf.float64), trainable=False, name="totals")
       self.last = tf.Variable(tf.zeros(len(LAST), tf.float64), trainable=False, name="last")
 
-    def step(number, batch, totals):
-      loss, gradients = model.loss_and_gradients(batch, randomness.fold_in(key, number))
+    def compute(batch, number, examples=None):
+      with replica.examples(examples):
+        return model.loss_and_gradients(batch, randomness.fold_in(key, number))
+
+    def step(number, indices, images, mean):
+      batch = self.batch(indices, number, *images)
+      part, loss_and_gradients = replica.current(), compute
+      if jit and part:
+        # The sums over the replicas can't be inside. A function of each one's own: TensorFlow does
+        # not see that their traces differ.
+        loss_and_gradients = tf.function(compute, jit_compile=True, autograph=False)
+      loss, gradients = loss_and_gradients(batch, number, part and part.examples)
+      loss, *gradients = mean([loss, *gradients])
       norm = updater.apply(gradients, number)
-      with tf.device(model.device):
-        loss, norm, rate = (tf.cast(x, tf.float64)
-                            for x in (loss, norm, updater.learning_rate(number)))
-        examples = tf.reduce_sum(tf.cast(batch.weights, tf.float64))
-        last = tf.stack([loss, norm, rate])
-        return totals + tf.stack([loss * examples, examples] * 2), last
+      with tf.device(device):
+        return tf.stack([tf.cast(x, tf.float64)
+                         for x in (loss, norm, updater.learning_rate(number))])
 
     def steps(first, count, indices, *images):
       def body(i, good, totals, last):
@@ -86,8 +109,10 @@ class Loop(tf.Module):
         # What belongs to no component goes where the data are.
         with tf.device(batches.device):
           number = first + tf.cast(i, tf.int64)
-          batch = self.batch(indices[i], number, *(part[i] for part in images))
-          totals, last = step(number, batch, totals)
+          last = strategy.run(step, batches, number, indices[i], tuple(x[i] for x in images))
+          with tf.device(device):
+            examples = tf.cast(batches.examples(number), tf.float64)
+            totals += tf.stack([last[0] * examples, examples] * 2)
           # Stops at the step that did it, so that it can be named.
           good = tf.reduce_all(tf.math.is_finite(last))
           return i + 1, good, totals, last
@@ -105,7 +130,7 @@ class Loop(tf.Module):
         return done
 
     # The shapes are the same in every call, whatever `count` is: one trace, one compilation.
-    compiled = tf.function(steps, jit_compile=jit or None, autograph=False)
+    compiled = tf.function(steps, jit_compile=(jit and strategy.device is None) or None, autograph=False)
 
     def run(first, count, *images):
       self.traces += 1
@@ -130,12 +155,16 @@ class Loop(tf.Module):
   def run(self, first_step, count):
     """Takes `count` <= steps_per_loop steps within one epoch, or fewer if one is not finite.
 
+    Raises:
+      WorkerLostError: see `tfae.strategy`.
+
     Returns:
       (steps taken, whether all losses and gradient norms were finite).
     """
     images = self._batches.read(first_step, count, self.steps_per_loop)
-    done = int(self.concrete_function()(tf.constant(first_step, tf.int64),
-                                        tf.constant(count, tf.int32), *images))
+    with self._strategy.watching():
+      done = int(self.concrete_function()(tf.constant(first_step, tf.int64),
+                                          tf.constant(count, tf.int32), *images))
     return done, bool(tf.reduce_all(tf.math.is_finite(self.last)))
 
   def reset(self, kind):

@@ -130,14 +130,17 @@ def _purge_events(writer, step):
 
 
 class Progress:
-  """A tqdm bar on a terminal, else a plain line at most every few seconds; both on stderr."""
+  """A tqdm bar on a terminal, else a plain line at most every few seconds; both on stderr.
+
+  Nothing where it is `quiet`: of several processes one speaks.
+  """
 
   SECONDS_BETWEEN_LINES = 5.0
 
-  def __init__(self, total, done=0, unit="step"):
-    self._bar = None
+  def __init__(self, total, done=0, unit="step", quiet=False):
+    self._bar, self._quiet = None, quiet
     self._last = float("-inf")
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not quiet:
       self._bar = tqdm.tqdm(total=total, initial=done, unit=unit)
 
   def advance(self, steps):
@@ -151,7 +154,8 @@ class Progress:
       self._bar.set_postfix_str(text)
       if always:
         self._bar.write(text, file=sys.stderr)
-    elif always or time.monotonic() - self._last > self.SECONDS_BETWEEN_LINES:
+    elif not self._quiet and (always or
+                              time.monotonic() - self._last > self.SECONDS_BETWEEN_LINES):
       self._last = time.monotonic()
       print(text, file=sys.stderr, flush=True)
 

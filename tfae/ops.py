@@ -9,6 +9,8 @@ import math
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
+from tfae import replica
+
 _FUNCTIONS = {
     "linear": tf.identity,
     "relu": tf.nn.relu,
@@ -152,16 +154,20 @@ def batch_moments(x, weights=None):
       one is 1. None: all are examples.
 
   Returns:
-    Two `[channels]`, the variance divided by n, and n, a scalar: how many values a channel has.
+    Two `[channels]`, the variance divided by n, and n, a scalar: how many values a channel has. In
+    one of several replicas these are of all of them.
   """
+  part = replica.current()
+  total = part.total if part else lambda x: x
   axes = list(range(x.shape.rank - 1))
   batch = batch_size(x)
   weights = tf.ones([batch], x.dtype) if weights is None else tf.cast(weights, x.dtype)
-  n = tf.reduce_sum(weights) * tf.constant(math.prod(x.shape[1:-1]), x.dtype)
+  n = total(tf.reduce_sum(weights)) * tf.constant(math.prod(x.shape[1:-1]), x.dtype)
   # To another batch size, which would be spread over the examples in silence, this is an error.
   weights = tf.reshape(weights, [batch] + [1] * len(x.shape[1:]))
-  mean = tf.reduce_sum(weights * x, axes) / n
-  return mean, tf.reduce_sum(weights * tf.math.squared_difference(x, mean), axes) / n, n
+  mean = total(tf.reduce_sum(weights * x, axes)) / n
+  deviations = total(tf.reduce_sum(weights * tf.math.squared_difference(x, mean), axes))
+  return mean, deviations / n, n
 
 
 def layer_moments(x):

@@ -17,13 +17,16 @@ def canonical(name, argument="device"):
   """Returns TensorFlow's name of a logical device, such as '/device:GPU:0'.
 
   Args:
-    name: 'auto' (GPU:0 where there is one, else CPU:0), or a device: '/GPU:0', 'CPU:1', ...
+    name: 'auto' (GPU:0 where there is one, else CPU:0), or a device: '/GPU:0', 'CPU:1', ...; '':
+      whatever device is current where it is used, as under a tf.distribute strategy.
     argument: how the error names it.
 
   Raises:
     InputError: no such device here. Inside a `tf.Graph` any well-formed name is taken, as the
       graph may be meant for another machine.
   """
+  if name == "":
+    return name
   present = [device.name for device in tf.config.list_logical_devices()]
   if name == "auto":
     name = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"

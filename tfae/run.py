@@ -18,6 +18,7 @@ from tfae.evaluation import Evaluator, chunk_size, computed
 from tfae.loop import LAST, Loop, choose_jit
 from tfae.optimizers import Updater
 from tfae.signals import Signals
+from tfae.strategy import Single
 
 LONGEST_LOOP_SECONDS = 5.0  # a signal waits for the running loop
 LONGEST_REPLAY_SECONDS = 60.0  # on the way back to a step that was not finite
@@ -44,6 +45,7 @@ class Result:
   signal: number of the signal that stopped the run early, or None.
   traces: how often the training steps were traced in this process (0: the run was complete).
   stopped_early: whether it ended because the validation loss had stopped falling.
+  chief: whether this process is the one that evaluated and wrote; False: of several another is.
   """
   step: int
   metrics: dict
@@ -51,6 +53,7 @@ class Result:
   signal: int | None = None
   traces: int = 0
   stopped_early: bool = False
+  chief: bool = True
 
 
 class _Standing(tf.Module):
@@ -79,7 +82,7 @@ class Run:
     model, loop, batches, updater: see their classes.
   """
 
-  def __init__(self, experiment, model, data, data_device, workdir=None):
+  def __init__(self, experiment, model, data, data_device, workdir=None, strategy=Single()):
     """Makes batches, slots and loop.
 
     Args:
@@ -88,6 +91,7 @@ class Run:
       data: a `tfae.data.datasets.Dataset`.
       data_device: full device name.
       workdir: folder for checkpoints and log, or None: nothing is written.
+      strategy: of `tfae.strategy`, in whose scope the model was made.
     """
     if not isinstance(data, Dataset) or data.test is None:
       raise InputError(f"data={type(data).__name__}: expected what tfae.load(...) returns, or a "
@@ -102,18 +106,24 @@ class Run:
       raise InputError(f"data: the labels go up to {data.classes - 1}, the model has "
                        f"{model.classes} classes. Let its head end in Dense({data.classes}).")
     experiment.early_stopping.check_data(data)
+    self.strategy = strategy
+    workdir = workdir if strategy.chief else None
     self._experiment, self._data, self._workdir = experiment, data, workdir
     self.model = model
     self._part, self._inputs = model.trained_part()
     self.batches = Batches(self._training_images(), experiment.batch_size, labels=data.train.labels,
-                           seed=experiment.seed, device=data_device)
+                           seed=experiment.seed, device=data_device,
+                           share=strategy.share(experiment.batch_size))
     self.total_steps = experiment.steps or experiment.epochs * self.batches.steps_per_epoch
-    self.updater = Updater(experiment.optimizer, self._part.trainable, self.total_steps)
-    self.jit, self.jit_reason = choose_jit(experiment.jit_compile, self._part, data_device)
+    with strategy.scope():
+      self.updater = Updater(experiment.optimizer, self._part.trainable, self.total_steps)
+    self.jit, self.jit_reason = choose_jit(experiment.jit_compile, self._part, data_device,
+                                           strategy)
     distortion = build.distortion(experiment, data.max_value, data_device)
     self.loop = Loop(self._part, self.batches, self.updater, seed=experiment.seed, jit=self.jit,
                      steps_per_loop=min(experiment.steps_per_loop, self.batches.steps_per_epoch),
-                     distortion=None if self._inputs else distortion)  # codes are no images
+                     distortion=None if self._inputs else distortion,  # codes are no images
+                     strategy=strategy)
     self._evaluate = Evaluator(model, seed=experiment.seed, distortion=distortion)
     self._standing = _Standing(self.loop)
     # Of this process: (step, loss), (epoch, mean loss), mean loss.
@@ -147,6 +157,19 @@ class Run:
     if self._inputs:  # of the weights that the checkpoint has
       self.batches.replace(self._training_images())
 
+  def synchronise(self, identity):
+    """Gives all processes the chief's weights, slots and step, after `begin` or `restore`.
+
+    Args:
+      identity: what they must have in common, as JSON values.
+
+    Raises:
+      InputError: they don't; WorkerLostError: see `tfae.strategy`.
+    """
+    self._standing.step.assign(self.step)
+    self.strategy.begin(self.variables, identity)
+    self.step = int(self._standing.step)
+
   def _training_images(self):
     """Returns what the steps see as images: those of the training set, or their codes."""
     train = self._data.train
@@ -164,31 +187,31 @@ class Run:
     log = metrics.MetricsLog(self._workdir, step=self.step,
                              epochs=self.step // self.batches.steps_per_epoch,
                              tensorboard=self._experiment.logging.tensorboard)
-    bar = metrics.Progress(self.total_steps, self.step)
+    bar = metrics.Progress(self.total_steps, self.step, quiet=not self.strategy.chief)
     evaluations = {}
     try:
       with Signals() as signals:
         self._train(log, bar, signals, evaluations)
-        if signals.received is None:
+        if signals.received is None and self.strategy.chief:
           if self._data.validation is not None and log.steps.get("validation") != self.step:
             # For its reader only: a run that is made longer has not seen it, so neither best
             # loss nor early stopping know of it.
             self._evaluate_split("validation", log, evaluations, closing=True)
           self._evaluate_split("test", log, evaluations)
         self._save(log)
-        if signals.received is None:
+        if signals.received is None and self.strategy.chief:
           self._warn()
+        self.strategy.decide(0, None)  # nobody leaves before the chief is done
     finally:
       bar.close()
       log.close()
     return Result(self.step, evaluations, self._evaluated, signals.received, self.loop.traces,
-                  self._stops_early() and self.step < self.total_steps)
+                  signals.received is None and self.step < self.total_steps, self.strategy.chief)
 
   def _train(self, log, bar, signals, evaluations):
     saved = interval_began = time.monotonic()
     interval_first, cap = self.step, 1
-    while self.step < self.total_steps and signals.received is None and not self._stops_early():
-      count = min(cap, self._boundary() - self.step)
+    while count := self._next_steps(cap, signals):
       began = time.monotonic()
       done, good = self.loop.run(self.step, count)
       seconds = time.monotonic() - began
@@ -215,6 +238,17 @@ class Run:
       if improved or time.monotonic() - saved >= self._experiment.checkpoints.seconds:
         self._save(log)
         saved = time.monotonic()
+
+  def _next_steps(self, cap, signals):
+    """Returns how many steps, at most `cap`, the next loop takes; 0 at the end.
+
+    Of several processes each takes those that the chief says; a signal to one is one to all.
+    """
+    going = (self.step < self.total_steps and signals.received is None
+             and not self._stops_early())
+    count = min(cap, self._boundary() - self.step) if going else 0
+    count, signals.received = self.strategy.decide(count, signals.received)
+    return 0 if signals.received else count
 
   @property
   def _epoch(self):
@@ -250,6 +284,8 @@ class Run:
     The step has spoilt the weights that it took. A run is exact, so with a checkpoint they are
     made again, and the step is looked at layer by layer; the model is left as it was before it.
     """
+    if self.strategy.replicas > 1:  # steps can't be taken again by one process
+      return diagnosis.of_variables(self.model)
     number = self.step - 1
     indices = self.batches.indices(tf.constant(number, tf.int64), 1)[0]
     fault = diagnosis.of_images(self._data.train.images, indices[indices >= 0].numpy(), "training")
@@ -299,7 +335,7 @@ class Run:
     log.write("epoch", self.step, self._epoch, values, {"time": time.time()})
     text = f"epoch {self._epoch} step {self.step}/{self.total_steps} loss {values['loss']:.5g}"
     improved = False
-    if self._data.validation is not None \
+    if self._data.validation is not None and self.strategy.chief \
         and self._epoch % self._experiment.logging.evaluate_epochs == 0:
       loss = self._evaluate_split("validation", log, evaluations)
       text += f" validation {loss:.5g}"

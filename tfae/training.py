@@ -2,15 +2,18 @@
 
 import logging
 
-from tfae import build, leakage, placement, transfer
+from tfae import build, leakage, placement, strategy, transfer
 from tfae import experiment as experiments
 from tfae import workdir as workdirs
 from tfae.errors import InputError, nearest
 from tfae.experiment import Experiment, load_data
 from tfae.run import NotFiniteError, Result, Run  # pylint: disable=unused-import
+from tfae.strategy import WorkerLostError  # pylint: disable=unused-import
 
 _LOG = logging.getLogger(__name__)
 
+# What the processes of one run need not have in common.
+_PRIVATE = ("checkpoints", "jit_compile", "placement")
 _FIT_OPTIONS = ("epochs", "steps", "batch_size", "seed", "jit_compile", "steps_per_loop",
                 "checkpoints", "logging", "early_stopping", "corruption", "augmentation")
 
@@ -65,6 +68,7 @@ def train(experiment, workdir, *, data=None, data_dir=None):
       fields that differ), is in use, has no usable checkpoint, or can't be written, as when the
       disk is full: what was saved is whole, and the same call goes on from there.
     NotFiniteError: NaN or infinite loss or gradient.
+    WorkerLostError: another process of the run is gone, see `tfae.strategy`.
   """
   if data is None:
     data = load_data(experiment, data_dir)
@@ -75,6 +79,11 @@ def train(experiment, workdir, *, data=None, data_dir=None):
 
 def _run_in(workdir, run, kind, identity, data, record=None):
   """Runs from the beginning, or from the newest checkpoint if the folder holds this run."""
+  common = {name: value for name, value in identity.items() if name not in _PRIVATE}
+  common = {**common, "sha256": data.sha256}
+  if not run.strategy.chief:
+    run.synchronise(common)
+    return run.to_the_end()
   with workdirs.locked(workdir) as path:
     resuming = workdirs.check_identity(path, kind, identity, data)
     workdirs.write_examples(path, data)
@@ -89,6 +98,7 @@ def _run_in(workdir, run, kind, identity, data, record=None):
       run.begin()
     # Last, and again on resume: an epoch count may have changed.
     workdirs.write_config(path, kind, identity, data, record)
+    run.synchronise(common)
     return run.to_the_end()
 
 
@@ -100,13 +110,15 @@ def prepare(experiment, data, workdir=None):
 def _prepare(experiment, data, workdir):
   """Returns the `Run`, and the record of what was moved into its model when it began."""
   experiments.check_fit(experiment, data)
-  devices = placement.resolve(experiment.placement)
-  model = build.build(experiment, data.train.images.shape[1:], data.max_value, classes=data.classes,
-                      train_images=data.train.images, devices=devices)
+  replicas = strategy.create(experiment.strategy)
+  devices = replicas.places or placement.resolve(experiment.placement)
+  with replicas.scope():
+    model = build.build(experiment, data.train.images.shape[1:], data.max_value,
+                        classes=data.classes, train_images=data.train.images, devices=devices)
   record = None if workdir is None else workdirs.read_transfer(workdir)
   if record is None:
     record = transfer.begin(experiment.transfer, model)
     leakage.warn(experiment.transfer.init_from, data)
   else:
     record = transfer.again(experiment.transfer, model, record)
-  return Run(experiment, model, data, devices["data"], workdir), record
+  return Run(experiment, model, data, devices["data"], workdir, replicas), record

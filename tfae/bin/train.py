@@ -5,6 +5,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 
 from absl import flags
@@ -49,10 +50,16 @@ def main():
   except training.NotFiniteError as error:
     print(f"stopped: {error}", file=sys.stderr)
     return 3
+  except training.WorkerLostError as error:
+    print(f"stopped: {error}", file=sys.stderr, flush=True)
+    os._exit(4)  # TensorFlow's own way out waits for the lost worker
   if result.signal:
     print(f"stopped by signal {result.signal} at step {result.step}; the same command resumes.",
           file=sys.stderr)
     return 128 + result.signal
+  if not result.chief:
+    print(f"took part up to step {result.step}; worker 0 has the figures.", file=sys.stderr)
+    return 0
   how = ("was complete already" if not result.traces else
          "stopped early" if result.stopped_early else "complete")
   evaluations = {name: {"step": result.evaluated[name], **values}

@@ -102,7 +102,7 @@ def smooth_field(batch, height, width, key, sigma):
   fields of a pixel are made of one random integer, 16 bits each: the integers take most of the
   time.
   """
-  words = randomness.halves([height, batch * width], key)
+  words = randomness.halves([height, batch * width], key, before=height)
   # Smoothing is separable. In this order each direction is one large matrix product.
   field = tf.matmul(_smoothing(height, sigma), 2 * words - 1)
   field = tf.matmul(tf.reshape(field, [-1, width]), _smoothing(width, sigma))

@@ -33,16 +33,20 @@ class Batches:
   Every epoch is a permutation of all examples. The last batch of an epoch, if it is partial, is
   padded: its shape is the same and its padding has weight 0, so that one trace serves all.
 
+  One of several processes has its rows of every batch: `share` = (first, rows, of all), of batches
+  that are padded to that many rows. Which examples stand in a batch does not depend on it.
+
   Attributes:
     images: `[n, height, width, channels]` on `device`, in the dataset's dtype and units; or the
       `FolderImages`.
     size: number of images.
-    batch_size: images a batch.
+    batch_size: images a batch, of all processes.
+    rows: rows of a batch that are here.
     steps_per_epoch: batches an epoch, the partial one included.
     most_steps: how many steps one call of `read` may ask for; infinite for images on the device.
   """
 
-  def __init__(self, images, batch_size, *, labels=None, seed=0, device="/CPU:0"):
+  def __init__(self, images, batch_size, *, labels=None, seed=0, device="/CPU:0", share=None):
     """Copies images and labels to the device.
 
     Args:
@@ -51,6 +55,7 @@ class Batches:
       labels: integers `[n]`, or None.
       seed: int; another seed is another order.
       device: full device name.
+      share: (first, rows, of all); None: all rows are here.
 
     Raises:
       InputError: batch_size is not in 1..n.
@@ -58,6 +63,7 @@ class Batches:
     self.size = len(images)
     self.batch_size = check_int("batch_size", batch_size, 1, self.size)
     self.steps_per_epoch = -(-self.size // batch_size)
+    self._first, self.rows, self._padded = share or (0, self.batch_size, self.batch_size)
     self.device = device
     # index_shuffle has a CPU kernel only.
     self._order_device = device if "CPU" in device else "/device:CPU:0"
@@ -68,7 +74,7 @@ class Batches:
       self._labels = None if labels is None else tf.constant(labels, tf.int32)
       if isinstance(images, FolderImages):
         self.images = images
-        self._ahead = ReadAhead(images, batch_size, self._rows)
+        self._ahead = ReadAhead(images, self.rows, self._rows)
         self.most_steps = self._ahead.most_steps
       else:
         self.images = tf.constant(images)
@@ -88,7 +94,7 @@ class Batches:
       steps: int. Those past the end of first_step's epoch are all padding.
 
     Returns:
-      int32 `[steps, batch_size]`, -1 for padding.
+      int32 `[steps, rows]`, -1 for padding.
     """
     with tf.device(self._order_device):
       return self._rows(first_step, steps)
@@ -99,7 +105,16 @@ class Batches:
     position = first + tf.range(steps * self.batch_size, dtype=tf.int64)
     key = randomness.stream(self._seed, "order")
     index = randomness.order(tf.minimum(position, self.size - 1), self.size, key, epoch)
-    return tf.reshape(tf.where(position < self.size, index, -1), [steps, self.batch_size])
+    found = tf.reshape(tf.where(position < self.size, index, -1), [steps, self.batch_size])
+    padding = self._padded - self.batch_size
+    if padding:
+      found = tf.pad(found, [[0, 0], [0, padding]], constant_values=-1)
+    return found[:, self._first:self._first + self.rows]
+
+  def examples(self, step):
+    """Returns how many examples the whole batch of a step has, an int64 scalar."""
+    first = step % self.steps_per_epoch * self.batch_size
+    return tf.minimum(tf.constant(self.batch_size, tf.int64), self.size - first)
 
   def read(self, first_step, count, steps):
     """Returns what a graph of `steps` steps needs besides `indices`, which `gather` takes apart.
@@ -109,7 +124,7 @@ class Batches:
       steps: at least `count`, at most `most_steps`.
 
     Returns:
-      () for images on the device; for images in files ([steps, batch_size, ...],), decoded.
+      () for images on the device; for images in files ([steps, rows, ...],), decoded.
 
     Raises:
       InputError: a file that is gone, has changed or can't be decoded.
@@ -121,14 +136,14 @@ class Batches:
 
   def read_signature(self, steps):
     """Returns the `tf.TensorSpec`s of what `read` returns."""
-    shape = [steps, self.batch_size, *self.images.shape[1:]]
+    shape = [steps, self.rows, *self.images.shape[1:]]
     return () if self._ahead is None else (tf.TensorSpec(shape, self.images.dtype, "images"),)
 
   def gather(self, indices, *images):
     """Returns the `Batch` of one row of `indices`; padding repeats image 0 with weight 0.
 
     Args:
-      indices: int32 `[batch_size]`.
+      indices: int32 `[batch]`, of some rows.
       *images: of images in files, in a graph: their part of what `read` returned.
     """
     with tf.device(self.device):

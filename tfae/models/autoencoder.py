@@ -122,6 +122,10 @@ class Autoencoder(Model):
               self.segment("decoder", lambda found: loss(found[0]) + found[1])], inputs
     return [self.segment("encoder", encode), self.segment("decoder", loss)], inputs
 
+  @property
+  def needs_whole_batch(self):
+    return super().needs_whole_batch or bool(self.penalties.sparsity)
+
   def settings(self):
     return {"loss": self.loss, **self.penalties.given}
 

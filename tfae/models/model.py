@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfae import gradients, graph, randomness
 from tfae.errors import InputError, check_float32
 from tfae.network import print_table
-from tfae.specs.layers import to_json
+from tfae.specs.layers import BatchNorm, to_json, walk
 
 
 class Model(tf.Module):
@@ -101,6 +101,12 @@ class Model(tf.Module):
 
   def _trainable_of(self, name):
     return [] if name in self.frozen else self.component(name).own_variables
+
+  @property
+  def needs_whole_batch(self):
+    """Whether the training loss is more than a mean over examples: of statistics of the batch."""
+    return any(isinstance(spec, BatchNorm) for name, stack in self.components.items()
+               if name not in self.frozen for spec in walk(layer.spec for layer in stack.layers))
 
   def normalised(self, images):
     """Returns `images * scale - mean`, in `dtype`, for images in the dataset's units."""

@@ -26,7 +26,7 @@ def encode(penalties, encoder, x, key, weights):
   if penalties.sparsity:
     units = tf.cast(tf.reshape(codes, [tf.shape(codes)[0], -1]), x.dtype)
     total += penalties.sparsity * distributions.kl_sparsity(
-        distributions.batch_mean(units, weights), penalties.sparsity_target)
+        distributions.whole_batch_mean(units, weights), penalties.sparsity_target)
   if penalties.code_l1:
     total += penalties.code_l1 * distributions.batch_mean(
         distributions.l1(tf.cast(codes, x.dtype)), weights)

@@ -158,7 +158,8 @@ class VariationalAutoencoder(Model):
     """Returns standard normal numbers `[samples, batch, latent]`."""
     with tf.device(self.log_variance.device):
       shape = tf.stack([self.bound.samples, batch, *self.code_shape])
-      noise = randomness.normal(shape, randomness.fold_in(key, _NOISE), dtype=self.dtype)
+      noise = randomness.normal(shape, randomness.fold_in(key, _NOISE), dtype=self.dtype,
+                                before=self.bound.samples)
       return tf.ensure_shape(noise, [self.bound.samples, None, *self.code_shape])
 
   def _draw(self, mean, log_variance, noise):
@@ -283,6 +284,10 @@ class VariationalAutoencoder(Model):
     yield from self.stack_outputs("decoder", codes, key, weights)
 
   # Export.
+
+  @property
+  def needs_whole_batch(self):
+    return super().needs_whole_batch or bool(self.bound.free_bits)
 
   def settings(self):
     return dataclasses.asdict(self.bound)
