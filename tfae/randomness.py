@@ -14,11 +14,11 @@ import math
 import zlib
 
 import tensorflow as tf
+from tensorflow.python.ops import random_ops_util
 
 from tfae import ops, replica
 
 ALGORITHM = "philox"
-_PHILOX = 1  # the same, as the raw ops have it
 
 
 def stream(seed, purpose):
@@ -108,12 +108,12 @@ def _integers(shape, key, dtype, before):
 def _numbered(first, size, key, dtype):
   """Returns the integers number `first` to `first + size - 1` of the stream of a key."""
   at_once = 16 // dtype.size  # how many Philox makes of one value of its 128-bit counter
-  key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=key)
+  key, counter, algorithm = random_ops_util.get_key_counter_alg(key, ALGORITHM)
   low = counter[0] + tf.constant(first // at_once, tf.uint64)
   counter = tf.stack([low, counter[1] + tf.cast(low < counter[0], tf.uint64)])
   spare = first % at_once
   found = tf.raw_ops.StatelessRandomUniformFullIntV2(
-      shape=[spare + size], key=key, counter=counter, alg=_PHILOX, dtype=dtype)
+      shape=[spare + size], key=key, counter=counter, alg=algorithm, dtype=dtype)
   return found[spare:]
 
 
