@@ -13,12 +13,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
-    {"errors", "files", "machine"},
+    {"errors", "files", "machine", "replica"},
     {"specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
      "specs.memory", "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
      "specs.penalties", "specs.sections", "specs.systems", "specs.variational"},
     {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
-     "graph"},
+     "graph", "strategy"},
     {"data.augmentation", "data.cifar", "data.corruption", "data.datasets", "data.distortion",
      "data.fetchers", "data.folder", "data.idx", "data.mnist", "data.origin", "data.picture",
      "data.pipeline", "data.reading", "data.sources", "data.splits"},
@@ -46,6 +46,7 @@ SAME_FLOOR = {
     "distributions": {"losses"},
     "data.distortion": {"data.augmentation", "data.corruption"},
     "randomness": {"ops"},
+    "strategy": {"placement"},
     "initializers": {"randomness"},
     "data.fetchers": {"data.idx"},
     "data.sources": {"data.fetchers", "data.idx"},

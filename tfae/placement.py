@@ -13,19 +13,27 @@ _NAME = re.compile(r"[A-Za-z0-9_/:.-]+")
 _MOST_THREADS = 4096
 
 
+class _Inherited(str):
+  """An empty device name that was meant."""
+
+
+# Whatever device is current where a component is built and called: a replica's, for instance.
+INHERITED = _Inherited()
+
+
 def canonical(name, argument="device"):
   """Returns TensorFlow's name of a logical device, such as '/device:GPU:0'.
 
   Args:
-    name: 'auto' (GPU:0 where there is one, else CPU:0), or a device: '/GPU:0', 'CPU:1', ...; '':
-      whatever device is current where it is used, as under a tf.distribute strategy.
+    name: 'auto' (GPU:0 where there is one, else CPU:0), or a device: '/GPU:0', 'CPU:1', ...; or
+      `INHERITED`.
     argument: how the error names it.
 
   Raises:
     InputError: no such device here. Inside a `tf.Graph` any well-formed name is taken, as the
       graph may be meant for another machine.
   """
-  if name == "":
+  if name is INHERITED:
     return name
   present = [device.name for device in tf.config.list_logical_devices()]
   if name == "auto":

@@ -18,7 +18,7 @@ import re
 
 import tensorflow as tf
 
-from tfae import replica
+from tfae import placement, replica
 from tfae.errors import InputError
 
 _LOG = logging.getLogger(__name__)
@@ -162,7 +162,8 @@ class Distributed(Single):
     """Returns the sums over the processes of a list of ints below 2^53."""
     if self._sum is None:
       def added(x):
-        part = x if self._is_first() else tf.zeros_like(x)
+        # A copy: an argument has no device, which all_reduce wants to know.
+        part = tf.identity(x) if self._is_first() else tf.zeros_like(x)
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, part)
       self._sum = tf.function(lambda x: self._one(self._strategy.run(added, (x,))),
                               autograph=False)
@@ -183,10 +184,10 @@ class Distributed(Single):
 
 
 class _Places(dict):
-  """The device of every component ('': its replica's) and of the data."""
+  """The device of every component, its replica's, and of the data."""
 
   def __missing__(self, name):
-    return "/device:CPU:0" if name == "data" else ""
+    return "/device:CPU:0" if name == "data" else placement.INHERITED
 
 
 def create(name):

@@ -111,7 +111,9 @@ def _prepare(experiment, data, workdir):
   """Returns the `Run`, and the record of what was moved into its model when it began."""
   experiments.check_fit(experiment, data)
   replicas = strategy.create(experiment.strategy)
-  devices = replicas.places or placement.resolve(experiment.placement)
+  devices = replicas.places
+  if devices is None:
+    devices = placement.resolve(experiment.placement)
   with replicas.scope():
     model = build.build(experiment, data.train.images.shape[1:], data.max_value,
                         classes=data.classes, train_images=data.train.images, devices=devices)
