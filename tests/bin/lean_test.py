@@ -48,6 +48,18 @@ def test_a_failed_import_leaves_everything_as_it_was(extra):
   assert gc.isenabled() and extra not in sys.modules
 
 
+def test_what_was_loaded_is_not_looked_through_for_garbage_again():
+  gc.unfreeze()
+  loaded = None
+  try:
+    with lean.importing([]):
+      loaded = [[]]
+    assert not any(thing is loaded for thing in gc.get_objects())
+  finally:
+    gc.unfreeze()
+  assert any(thing is loaded for thing in gc.get_objects())
+
+
 def test_a_process_that_collects_no_garbage_goes_on_so():
   gc.disable()
   try:

@@ -17,8 +17,8 @@ EXTRAS = ("sklearn", "scipy", "matplotlib", "h5py")
 def importing(extras=EXTRAS):
   """Inside, packages that are not loaded yet pass for not installed, and no garbage is looked for.
 
-  Afterwards they can be imported as ever. What was loaded meanwhile, hundreds of thousands of
-  objects that stay to the end, no later collection looks through.
+  Afterwards they can be imported as ever. No later collection looks through what was loaded
+  meanwhile, hundreds of thousands of objects that stay to the end: there, it would take a second.
   """
   kept_out = [name for name in extras if name not in sys.modules]
   sys.modules.update(dict.fromkeys(kept_out))  # None: an ImportError, which is what they expect
