@@ -19,7 +19,8 @@ class Program:
   Attributes:
     pid: of its process.
     seconds: how long it took to its end; None before `wait`.
-    peak: bytes of its largest resident memory, as the kernel counted it; None before `wait`.
+    peak: bytes of its largest resident memory, as the kernel counted it; None before `wait`. It
+      begins as a copy of this process, so this one is to be small.
   """
 
   def __init__(self, arguments, log, code=0):
