@@ -25,6 +25,8 @@ test-full: .venv/installed-full
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/train_throughput.py
 	$(BIN)/python benchmarks/serve_latency.py
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/memory.py
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "tfae needs Python 3.10 or newer: make PYTHON=python3.11")'

@@ -31,7 +31,7 @@ FLOORS = [
      "results", "systems"},
     {"labels", "server_configs", "publish", "promotion", "raw_inputs", "warmup", "saved_model",
      "exporting", "inspection"},
-    {"bin.cli", "bin.interrupt", "bin.train", "bin.evaluate", "bin.weights",
+    {"bin.cli", "bin.interrupt", "bin.lean", "bin.train", "bin.evaluate", "bin.weights",
      "bin.reproduce", "bin.inspect_model", "bin.predict"},
 ]
 # Which modules of its own floor a module may import.
@@ -84,7 +84,7 @@ SAME_FLOOR = {
     "saved_model": {"warmup"},
     "exporting": {"labels", "publish", "raw_inputs", "saved_model", "warmup"},
     "inspection": {"saved_model"},
-    "bin.cli": {"bin.interrupt"},
+    "bin.cli": {"bin.interrupt", "bin.lean"},
     "bin.reproduce": {"bin.cli"},
     "bin.inspect_model": {"bin.cli"},
     "bin.predict": {"bin.cli"},

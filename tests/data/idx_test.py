@@ -45,6 +45,17 @@ def refused(read, path, *parts):
     assert part in message
 
 
+def test_bytes_that_are_in_memory_are_read_and_checked_without_a_copy(tmp_path):
+  path = tmp_path / "images"
+  images = idx.read_images(content := idx.Content(path, IMAGE_BYTES))
+  np.testing.assert_array_equal(images, IMAGES)
+  assert np.shares_memory(images, np.frombuffer(content.data, np.uint8))
+  for data, said in ((IMAGE_BYTES[:-1], "found at most 45 bytes"),
+                     (IMAGE_BYTES + b"x", "trailing bytes")):
+    with pytest.raises(InputError, match=said):
+      idx.read_images(idx.Content(path, data))
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "a"])
 def test_images_and_labels_come_back_raw_and_gzipped(tmp_path, pack, name):

@@ -148,6 +148,18 @@ def test_a_failed_fetch_lists_each_source_with_its_reason_and_the_ways_out(tmp_p
   assert names_in(tmp_path) == []
 
 
+def test_a_source_that_gives_a_little_at_a_time_is_read_to_its_end(tmp_path):
+  class Slow(io.BytesIO):
+    def read(self, size=-1):
+      return super().read(min(size, 999))
+
+  def fetch(files, deliver, scratch):
+    for file in files:
+      deliver(file, Slow(BY_NAME[file.name]))
+
+  assert_content(sources.locate(FILES, None, tmp_path, {"slow": fetch}))
+
+
 def test_a_source_without_end_is_stopped_past_the_known_size(tmp_path):
   class Endless:
     given = 0

@@ -95,10 +95,11 @@ def test_images_that_are_not_finite_are_refused(check, written, tmp_path):
 
 
 def without(modules, *arguments):
-  """Runs the script in a process that cannot import `modules`."""
+  """Runs the script in a process that cannot import `modules`, and must not load others."""
   program = (f"import sys, runpy\nfor name in {modules!r}: sys.modules[name] = None\n"
              f"sys.argv = {[str(SCRIPT), *map(str, arguments)]!r}\n"
-             f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')")
+             f"try: runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
+             "finally: assert not {'scipy', 'matplotlib', 'h5py'} & set(sys.modules)")
   return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
                         check=False, env=dict(os.environ, PYTHONPATH=""))
 

@@ -20,7 +20,7 @@ from ml_collections import config_flags
 
 from tfae import images, inspection
 from tfae import workdir as workdirs
-from tfae.bin import interrupt
+from tfae.bin import interrupt, lean
 from tfae.errors import InputError, nearest
 from tfae.experiment import default_config, from_config
 from tfae.specs.systems import configs_folder
@@ -56,7 +56,7 @@ def import_tensorflow():
   with tempfile.TemporaryFile() as said:
     os.dup2(said.fileno(), 2)
     try:
-      with interrupt.held(stderr):
+      with interrupt.held(stderr), lean.importing():
         import tensorflow  # pylint: disable=unused-import,import-outside-toplevel
     except BaseException:
       said.seek(0)

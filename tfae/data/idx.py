@@ -147,7 +147,9 @@ def _read(path, axes):
     # Python integers don't overflow, and nothing is allocated for a size that can't be there.
     if header + size > most:
       raise InputError(f"{path}: truncated or wrong sizes: found at most {most} bytes, {expected}")
-    data = read_sized(path, stream, size)
+    # What is in memory already is not copied.
+    data = (memoryview(path.data)[header:] if isinstance(path, Content)
+            else read_sized(path, stream, size))
   if len(data) < size:
     raise InputError(f"{path}: truncated: found {header + len(data)} bytes, {expected}")
   if len(data) > size:

@@ -112,7 +112,12 @@ def _cached(path, file):
 
 def _read_verified(file, stream):
   """Returns all bytes of `stream`; raises FetchError if they are not those of `file`."""
-  data = idx.read_up_to(stream, file.size + 1)
+  # In one piece, where the stream gives it so: what is joined of one part is not copied.
+  parts, left = [], file.size + 1
+  while left and (part := stream.read(left)):
+    parts.append(part)
+    left -= len(part)
+  data = b"".join(parts)
   if len(data) > file.size:
     raise FetchError(f"found more than {file.size} bytes, expected sha256 {file.sha256} of "
                      f"{file.size} bytes")
@@ -120,7 +125,7 @@ def _read_verified(file, stream):
   if digest != file.sha256:
     raise FetchError(f"found sha256 {digest} of {len(data)} bytes, "
                      f"expected {file.sha256} of {file.size} bytes")
-  return bytes(data)
+  return data
 
 
 def _fetch(missing, cache, fetchers):
