@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
     {"errors", "files", "machine", "replica"},
-    {"specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
+    {"cluster", "specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
      "specs.memory", "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
      "specs.penalties", "specs.sections", "specs.systems", "specs.variational"},
     {"randomness", "ops", "initializers", "losses", "placement", "distributions", "gradients",
@@ -119,7 +119,7 @@ WITHOUT_TENSORFLOW = ["errors", "files", "images", "machine", "specs.basic", "sp
                       "specs.penalties", "specs.sections", "specs.systems", "specs.variational",
                       "tasks.task", "data.idx", "data.fetchers", "data.sources", "data.mnist",
                       "data.cifar", "data.picture", "data.folder", "data.origin", "data.splits",
-                      "data.datasets",
+                      "data.datasets", "cluster", "replica",
                       "experiment", "workdir", "publish", "jobs", "standings", "reproduction",
                       "results", "signals", "systems", "inspection", "labels", "raw_inputs", "server_configs",
                       "promotion"]

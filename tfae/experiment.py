@@ -90,8 +90,8 @@ class Experiment:
       raise InputError(f"jit_compile='on': XLA compiles for one device, the placement names "
                        f"{sorted(distinct)}. Use one device, or jit_compile='auto' or 'off'.")
     if self.strategy != "none" and distinct:
-      raise InputError(f"strategy={self.strategy!r}: places every component on each of its devices; "
-                       f"the placement names {sorted(distinct)}. Leave one of them out.")
+      raise InputError(f"strategy={self.strategy!r}: places every component on each of its "
+                       f"devices; the placement names {sorted(distinct)}. Leave it 'auto'.")
     if self.strategy != "none" and self.task.FROZEN_ENCODER:
       raise InputError(f"strategy={self.strategy!r}: is not for task.name={self.task.name()!r}, "
                        "which trains a small head on codes. Use strategy='none'.")

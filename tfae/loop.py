@@ -130,7 +130,9 @@ class Loop(tf.Module):
         return done
 
     # The shapes are the same in every call, whatever `count` is: one trace, one compilation.
-    compiled = tf.function(steps, jit_compile=(jit and strategy.device is None) or None, autograph=False)
+    # Replicas are compiled one by one.
+    compiled = tf.function(steps, jit_compile=(jit and strategy.device is None) or None,
+                           autograph=False)
 
     def run(first, count, *images):
       self.traces += 1

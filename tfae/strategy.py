@@ -12,23 +12,18 @@ folder, evaluates, and says how long a loop is; the others get its state and its
 import contextlib
 import hashlib
 import json
-import logging
 import os
-import re
+import signal
 
 import tensorflow as tf
 
-from tfae import placement, replica
+from tfae import cluster, placement, replica
 from tfae.errors import InputError
 
-_LOG = logging.getLogger(__name__)
-_TASKS = ("chief", "worker")
-_EXAMPLE = ('{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", '
-            '"index": 0}}')
 # What the operations of a worker raise when another one is gone.
 _GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError,
          tf.errors.DeadlineExceededError, tf.errors.InternalError)
-SIGNALS = (2, 15)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class WorkerLostError(RuntimeError):
@@ -68,9 +63,9 @@ class Single:
     del batches
     return function(number, indices, images, list)
 
-  def decide(self, count, signal):
+  def decide(self, count, received):
     """Returns (the chief's `count`, the number of a signal that a process got, or None)."""
-    return count, signal
+    return count, received
 
   def begin(self, variables, identity):
     """Gives all processes the values that the chief's `variables` have."""
@@ -83,13 +78,13 @@ class Single:
 class Distributed(Single):
   """The replicas of a tf.distribute strategy."""
 
-  def __init__(self, strategy, chief=True, name="", workers=1, index=0):
-    """Takes a `tf.distribute.Strategy`; its processes are `workers`, with as many devices each."""
-    self._strategy, self.chief, self.name = strategy, chief, name
-    self._workers = workers
+  def __init__(self, strategy, member=cluster.ALONE):
+    """Takes a `tf.distribute.Strategy` and what this process is in its cluster."""
+    self._strategy, self.name, self.chief = strategy, member.name, member.index == 0
+    self._workers = len(member.addresses)
     self.replicas = strategy.num_replicas_in_sync
-    self._local = self.replicas // workers
-    self._first = index * self._local
+    self._local = self.replicas // self._workers  # each process has as many devices
+    self._first = member.index * self._local
     # Not '/device:GPU:0', which would be every replica's; the data stay with the host.
     self.places = _Places()
     self.device = strategy.extended.worker_devices[0]
@@ -100,8 +95,8 @@ class Distributed(Single):
 
   def share(self, batch_size):
     if batch_size < self.replicas:
-      raise InputError(f"batch_size={batch_size}: fewer than the {self.replicas} replicas, of which "
-                       "each takes a part of every batch. Use a larger batch or fewer workers.")
+      raise InputError(f"batch_size={batch_size}: fewer than the {self.replicas} replicas, each of "
+                       "which takes a part of every batch. Use a larger batch or fewer workers.")
     rows = -(-batch_size // self.replicas)
     return self._first * rows, self._local * rows, self.replicas * rows
 
@@ -124,20 +119,20 @@ class Distributed(Single):
   def _one(self, value):
     return self._strategy.experimental_local_results(value)[0]
 
-  def decide(self, count, signal):
+  def decide(self, count, received):
     if self._workers == 1:
-      return count, signal
-    mine = [count if self.chief else 0, *(int(signal == number) for number in SIGNALS)]
-    count, *signals = self._added(mine)
-    return count, next((n for n, seen in zip(SIGNALS, signals) if seen), None)
+      return count, received
+    mine = [count if self.chief else 0, *(int(received == number) for number in _SIGNALS)]
+    count, *numbers = self._added(mine)
+    return count, next((n for n, seen in zip(_SIGNALS, numbers) if seen), None)
 
   def begin(self, variables, identity):
     if self._workers == 1:
       return
     number = int(hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12], 16)
     if self._added([number]) != [number * self._workers]:
-      raise InputError(f"{self.name}: the workers' configs or data are not the same. Start all with "
-                       "the same flags, and give all the same data.")
+      raise InputError(f"{self.name}: the workers' configs or data are not the same. Start all "
+                       "with the same flags, and give all the same data.")
 
     def take(variable):
       value = variable.read_value()
@@ -204,50 +199,20 @@ def create(name):
     return Single()
   if name == "mirrored":
     return Distributed(tf.distribute.MirroredStrategy())
-  cluster, kind, index = _read_tf_config(os.environ.get("TF_CONFIG", ""))
-  addresses = [address for task in _TASKS for address in cluster.get(task, [])]
-  position = index + (len(cluster.get("chief", [])) if kind == "worker" else 0)
-  who = f"worker {position} of {len(addresses)} ({addresses[position]})"
-  _LOG.info("%s: waiting for the others.", who)
+  member = cluster.read(os.environ.get("TF_CONFIG", ""))
+  cluster.meet(member)
   try:
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
   except RuntimeError as error:
     raise InputError("strategy='multi_worker': must be made before TensorFlow's first operation "
                      f"({error}). Call tfae.train at the start of the program.") from error
   except tf.errors.OpError as error:
-    raise WorkerLostError(f"{who}: can't join the others ({_reason(error)}).") from error
-  return Distributed(strategy, position == 0, who, len(addresses), position)
-
-
-def _read_tf_config(text):
-  """Returns (cluster as {task: addresses}, type and index of this task)."""
-  def wrong(what):
-    raise InputError(f"TF_CONFIG={text[:200]!r}: {what}. strategy='multi_worker' takes its processes "
-                     f"from this environment variable, such as '{_EXAMPLE}'.")
-  try:
-    values = json.loads(text)
-    cluster, task = values["cluster"], values["task"]
-    kind, index = task["type"], task["index"]
-  except (ValueError, KeyError, TypeError):
-    wrong("expected JSON with cluster, task.type and task.index" if text else "is not set")
-  if not isinstance(cluster, dict) or set(cluster) - {*_TASKS, "evaluator"} or not all(
-      isinstance(addresses, list) and addresses and all(
-          isinstance(address, str) and re.fullmatch(r"\S+:\d+", address) for address in addresses)
-      for addresses in cluster.values()):
-    wrong("cluster must have lists of host:port under 'worker', and may have one under 'chief'")
-  if kind not in _TASKS:
-    wrong(f"task.type is {kind!r}; expected 'worker' or 'chief'. The chief evaluates, there is no "
-          "evaluator")
-  if not isinstance(index, int) or isinstance(index, bool) \
-      or not 0 <= index < len(cluster.get(kind, [])):
-    wrong(f"task.index is {index!r}; cluster has {len(cluster.get(kind, []))} of {kind!r}")
-  if len(cluster.get("chief", [])) > 1:
-    wrong("there can be one chief only")
-  return cluster, kind, index
+    raise WorkerLostError(f"{member.name}: can't join the others ({_reason(error)}).") from error
+  return Distributed(strategy, member)
 
 
 def _reason(error):
   """Returns the part of a message that says why, in one line."""
   said = [line.strip() for line in str(error.message).splitlines() if line.strip()]
   found = [line for line in said if "aborted by" in line or "onnection" in line]
-  return (found or said or [type(error).__name__])[0][:200]
+  return (found or said or [type(error).__name__])[0].rpartition("aborted by: ")[2][:200]

@@ -1,7 +1,8 @@
 """What all binaries share: how flags are read, and how a run ends.
 
 Exit codes: 0 done; 1 a check failed; 2 a mistake of the user, or a file that can't be read
-or written, told in one line; 3 a loss that is not finite; 130 and 143 after SIGINT and SIGTERM.
+or written, told in one line; 3 a loss that is not finite; 4 another worker of the run is gone;
+130 and 143 after SIGINT and SIGTERM.
 """
 
 import logging

@@ -10,6 +10,7 @@ import sys
 
 from absl import flags
 
+from tfae import cluster
 from tfae import experiment as experiments
 from tfae import workdir as workdirs
 from tfae.bin import cli
@@ -34,6 +35,8 @@ def main():
   workdir = None if args.print_placement else cli.required("workdir")
   data = experiments.load_data(experiment, args.data_dir)
 
+  if experiment.strategy == "multi_worker":
+    cluster.read(os.environ.get("TF_CONFIG", ""))
   if not args.print_placement:
     # Again under the folder's lock, later; here, so that a mistake answers at once.
     workdirs.check_identity(workdir, "experiment", experiments.to_json(experiment), data)
