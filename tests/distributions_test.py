@@ -6,7 +6,7 @@ from scipy import special, stats
 import tensorflow as tf
 
 from tfae import distributions as d
-from tfae import errors
+from tfae import errors, replica
 
 RANDOM = np.random.default_rng(0)
 MEAN, LOG_VARIANCE, X = (RANDOM.normal(size=(5, 3)) for _ in range(3))
@@ -248,3 +248,17 @@ def test_python_numbers_lose_no_digits_beside_float64():
 def test_what_would_be_a_wrong_number_is_refused(call, words):
   with pytest.raises(errors.InputError, match=words):
     call()
+
+
+def test_the_mean_over_replicas_is_the_mean_over_the_whole_batch():
+  halves = [slice(0, 3), slice(3, 6)]  # of 5 examples and one that is padding
+  x, weights = np.concatenate([X, X[:1]]), np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
+  means = []
+  for half in halves:
+    with replica.tracing(replica.Replica(2, half.start, 3, 5, 5.0, lambda total: total + 7)):
+      means.append(d.batch_mean(x[half], weights[half]).numpy())
+      # Here each replica has the sum over all, which is this one's and 7.
+      np.testing.assert_allclose(d.whole_batch_mean(x[half], weights[half]),
+                                 ((weights[half, None] * x[half]).sum(0) + 7) / 5)
+  np.testing.assert_allclose(np.mean(means, 0), X.mean(0), rtol=1e-12)
+  np.testing.assert_allclose(d.whole_batch_mean(x, weights), X.mean(0), rtol=1e-12)

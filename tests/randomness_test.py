@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfae import randomness
+from tfae import randomness, replica
 
 DRAWS = {
     "uniform": lambda key: randomness.uniform((5, 3), key),
@@ -145,3 +145,45 @@ def test_every_example_stands_everywhere_over_many_epochs():
   assert np.abs(places.std(0) - 11.54).max() < 1.5
   # Neighbours in the data are not neighbours in the order: E|i - j| = (40^2 - 1) / (3 * 40).
   assert np.abs(np.abs(np.diff(places)).mean() - 1599 / 120 * 40 / 39) < 0.6
+
+
+def in_parts(draw, batch, parts, key):
+  """What `parts` replicas draw of a batch, in their order; each has as many rows, some are none."""
+  rows = -(-batch // parts)
+  found = []
+  for first in range(0, parts * rows, rows):
+    with replica.tracing(replica.Replica(parts, first, rows, batch, None, None)):
+      found.append(draw(rows, key).numpy())
+  return found
+
+
+@pytest.mark.parametrize("batch, parts", [(8, 2), (7, 3), (5, 5), (9, 4)])
+@pytest.mark.parametrize("name, axis, draw", [
+    ("uniform", 0, lambda rows, key: randomness.uniform((rows, 3, 1), key)),
+    ("uniform, one an example", 0, lambda rows, key: randomness.uniform((rows,), key)),
+    ("uniform of copies", 1, lambda rows, key: tf.reshape(
+        randomness.uniform((2 * rows, 3), key), (2, rows, 3))),
+    ("uniform float64", 0, lambda rows, key: randomness.uniform((rows, 3), key, dtype=tf.float64)),
+    ("halves", 2, lambda rows, key: randomness.halves((5, rows), key, before=5)),
+    ("normal", 0, lambda rows, key: randomness.normal((rows, 3), key)),
+    ("normal of samples", 1, lambda rows, key: randomness.normal((4, rows, 3), key, before=4)),
+])
+def test_a_replica_draws_its_rows_of_what_one_draws_for_the_whole_batch(name, axis, draw, batch,
+                                                                        parts):
+  key = randomness.stream(7, "dropout")
+  whole = draw(batch, key).numpy()
+  found = np.concatenate(in_parts(draw, batch, parts, key), axis)
+  # How a logarithm is rounded depends on where its number stands in a vector.
+  np.testing.assert_allclose(np.take(found, range(batch), axis), whole,
+                             rtol=1e-6 if name.startswith("normal") else 0)
+
+
+def test_a_replica_draws_the_same_with_xla():
+  key = randomness.stream(7, "dropout")
+  part = replica.Replica(2, 3, 3, 6, None, None)
+
+  def draw(k):
+    with replica.tracing(part):
+      return randomness.uniform((3, 5), k)
+  np.testing.assert_array_equal(tf.function(draw, jit_compile=True, autograph=False)(key),
+                                randomness.uniform((6, 5), key)[3:])

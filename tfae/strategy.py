@@ -10,6 +10,7 @@ folder, evaluates, and says how long a loop is; the others get its state and its
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -198,17 +199,27 @@ def create(name):
   if name == "none":
     return Single()
   if name == "mirrored":
-    return Distributed(tf.distribute.MirroredStrategy())
+    return Distributed(_mirrored())
   member = cluster.read(os.environ.get("TF_CONFIG", ""))
+  return Distributed(_multi_worker(member), member)
+
+
+# Once a process: a second strategy would number its collective operations as the first one did.
+@functools.cache
+def _mirrored():
+  return tf.distribute.MirroredStrategy()
+
+
+@functools.cache
+def _multi_worker(member):
   cluster.meet(member)
   try:
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    return tf.distribute.MultiWorkerMirroredStrategy()
   except RuntimeError as error:
     raise InputError("strategy='multi_worker': must be made before TensorFlow's first operation "
                      f"({error}). Call tfae.train at the start of the program.") from error
   except tf.errors.OpError as error:
     raise WorkerLostError(f"{member.name}: can't join the others ({_reason(error)}).") from error
-  return Distributed(strategy, member)
 
 
 def _reason(error):

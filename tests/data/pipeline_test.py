@@ -94,3 +94,22 @@ def test_the_data_stay_on_their_device_and_batches_come_from_it():
 def test_a_batch_size_that_is_not_within_the_data_is_refused(batch_size):
   with pytest.raises(errors.InputError, match="batch_size=.*an integer from 1 to 10"):
     pipeline.Batches(images(10), batch_size)
+
+
+@pytest.mark.parametrize("n, batch_size, parts", [(10, 4, 2), (23, 10, 4), (7, 3, 3)])
+def test_processes_share_each_batch_row_by_row_and_see_how_many_examples_it_has(n, batch_size,
+                                                                                parts):
+  whole = pipeline.Batches(images(n), batch_size, seed=9)
+  rows_each = -(-batch_size // parts)
+  shared = [pipeline.Batches(images(n), batch_size, seed=9,
+                             share=(first, rows_each, parts * rows_each))
+            for first in range(0, parts * rows_each, rows_each)]
+  steps = 2 * whole.steps_per_epoch
+  expected = np.concatenate([rows(whole, k, 1) for k in range(steps)])
+  found = np.concatenate([np.concatenate([rows(part, k, 1) for k in range(steps)])
+                          for part in shared], 1)
+  np.testing.assert_array_equal(found[:, :batch_size], expected)
+  assert (found[:, batch_size:] == -1).all()
+  for part in (whole, *shared):
+    assert part.steps_per_epoch == whole.steps_per_epoch and part.batch_size == batch_size
+    assert [int(part.examples(k)) for k in range(steps)] == list((expected >= 0).sum(1))

@@ -41,7 +41,8 @@ def augment(images, key, augmentation):
   augmentation.check_shape(tuple(shape[1:]))
   if augmentation == Augmentation():
     return images
-  images, batch = tf.cast(images, tf.float32), tf.shape(images)[0]
+  images = tf.cast(images, tf.float32)
+  batch = tf.shape(images)[0] if images.shape[0] is None else images.shape[0]
   # Each change has a key of its own: turning one on leaves the others as they were.
   flips, angles, shifts, fields = (randomness.fold_in(key, number) for number in range(4))
   if augmentation.flip:

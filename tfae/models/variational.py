@@ -6,7 +6,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfae import distributions, gradients, graph, losses, randomness
+from tfae import distributions, gradients, graph, losses, ops, randomness
 from tfae.errors import InputError
 from tfae.models.autoencoder import check_pair
 from tfae.models.model import Model, float32
@@ -200,7 +200,7 @@ class VariationalAutoencoder(Model):
 
     def codes_of(features):
       mean, log_variance = self._heads(features, key, weights)
-      noise = self._noise(tf.shape(mean)[0], key)
+      noise = self._noise(ops.batch_size(mean), key)
       if self.bound.objective == "iwae":
         return self._draw(mean, log_variance, noise)
       codes, _ = self._draw(mean, log_variance, self.bound.noise_stddev * noise)
@@ -239,7 +239,7 @@ class VariationalAutoencoder(Model):
     """
     target = self.observed(batch.images, key)
     mean, log_variance = self.posterior(self.observed(batch.inputs, key))
-    noise = self._noise(tf.shape(mean)[0], key)
+    noise = self._noise(ops.batch_size(mean), key)
 
     def likelihoods(stddev):
       codes, log_ratio = self._draw(mean, log_variance, stddev * noise)
@@ -278,7 +278,7 @@ class VariationalAutoencoder(Model):
       heads.append(tf.cast(value, self.dtype))
     codes = heads[0]
     if key is not None:
-      noise = self.bound.noise_stddev * self._noise(tf.shape(codes)[0], key)
+      noise = self.bound.noise_stddev * self._noise(ops.batch_size(codes), key)
       codes, _ = self._draw(*heads, noise)
       weights = tf.tile(weights, [self.bound.samples])
     yield from self.stack_outputs("decoder", codes, key, weights)
