@@ -247,8 +247,10 @@ class Run:
     going = (self.step < self.total_steps and signals.received is None
              and not self._stops_early())
     count = min(cap, self._boundary() - self.step) if going else 0
-    count, signals.received = self.strategy.decide(count, signals.received)
-    return 0 if signals.received else count
+    count, received = self.strategy.decide(count, signals.received)
+    if received:  # what comes meanwhile stays for the next time
+      signals.received = received
+    return 0 if received else count
 
   @property
   def _epoch(self):

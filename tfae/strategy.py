@@ -198,10 +198,12 @@ def create(name):
   """
   if name == "none":
     return Single()
-  if name == "mirrored":
-    return Distributed(_mirrored())
-  member = cluster.read(os.environ.get("TF_CONFIG", ""))
-  return Distributed(_multi_worker(member), member)
+  member = cluster.ALONE
+  if name == "multi_worker":
+    member = cluster.read(os.environ.get("TF_CONFIG", ""))
+  strategy = _mirrored() if len(member.addresses) == 1 else _multi_worker(member)
+  # TensorFlow's way of one replica allows no loop in the graph.
+  return Distributed(strategy, member) if strategy.num_replicas_in_sync > 1 else Single()
 
 
 # Once a process: a second strategy would number its collective operations as the first one did.
