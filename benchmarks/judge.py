@@ -47,7 +47,7 @@ class Numpy:
     """Each pixel adds its kernel to a window of pixels, a stride after the one before."""
     step, (rows, columns) = layer.stride, layer.before[:2]
     taps = np.tensordot(x, kernel, (3, 3))  # [n, y, x, i, j, channels]
-    size = [(n - 1) * step + window for n, window in zip(layer.before, layer.kernel_shape)]
+    size = [(n - 1) * step + window for n, window in zip(layer.before[:2], layer.kernel_shape)]
     result = np.zeros((len(x), *size, kernel.shape[2]))
     for i in range(kernel.shape[0]):
       for j in range(kernel.shape[1]):

@@ -116,7 +116,7 @@ class Model(keras.Model):
 
 
 class RMSprop(keras.optimizers.RMSprop):
-  """With epsilon outside of the root, as in Keras 1 and 2 and the tutorials; Keras 3's is inside."""
+  """With epsilon outside of the root, as in Keras 1 and 2; that of Keras 3 is inside."""
 
   def update_step(self, gradient, variable, learning_rate):
     velocity = self._velocities[self._get_variable_index(variable)]

@@ -108,14 +108,14 @@ class Layout:
 class Contender:
   """`train(steps)` goes on by so many steps."""
 
-  def __init__(self, workload, folder, *, mode="eager", fused="foreach", channels_last=False):
+  def __init__(self, workload, folder, *, mode="eager", optimizer="foreach", channels_last=False):
     """Puts all in place and defines the step.
 
     Args:
       workload: name of a `Workload`.
       folder: of the workload's files.
       mode: 'eager'; 'compile': forward and backward compiled; 'whole': with the update, one graph.
-      fused: 'fused' or 'foreach', of the optimizer; not of 'whole', which has its own.
+      optimizer: 'fused' or 'foreach'; 'whole' has its own.
       channels_last: memory format of images.
     """
     workload = workloads.WORKLOADS[workload]
@@ -130,26 +130,26 @@ class Contender:
     memory = torch.channels_last if channels_last else torch.contiguous_format
     self._data = images.contiguous(memory_format=memory), torch.from_numpy(labels).long()
     self._order, self._step = torch.from_numpy(order), 0
-    self._call = self._whole_step() if mode == "whole" else self._step_of(mode, fused)
+    self._call = self._whole_step() if mode == "whole" else self._step_of(mode, optimizer)
 
   def _loss(self, weights, images, labels, index):
     labels = labels[index] if self._system.loss == "classify" else None
     return forward.loss(self._ops, self._system, weights, images[index], labels)
 
-  def _step_of(self, mode, fused):
+  def _step_of(self, mode, how):
     """Returns a step with PyTorch's own optimizer."""
     rates = self._system.rates
     rate, epsilon = rates["learning_rate"], rates["epsilon"]
     match self._system.optimizer:
       case "adam":
         betas = rates["beta1"], rates["beta2"]
-        optimizer = torch.optim.Adam(self._weights, rate, betas, epsilon, **{fused: True})
+        optimizer = torch.optim.Adam(self._weights, rate, betas, epsilon, **{how: True})
       case "rmsprop":
         optimizer = torch.optim.RMSprop(self._weights, rate, rates["rho"], epsilon,
-                                        **{fused: True})
+                                        **{how: True})
       case "adadelta":
         optimizer = torch.optim.Adadelta(self._weights, rate, rates["rho"], epsilon,
-                                         **{fused: True})
+                                         **{how: True})
     (group,) = optimizer.param_groups
     loss = torch.compile(self._loss) if mode == "compile" else self._loss
     number = itertools.count(1)
