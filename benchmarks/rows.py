@@ -7,8 +7,9 @@ from contest import Row
 def contenders(workload):
   """Returns the `Row`s of a `Workload`; the first is what the others are compared with.
 
-  Left out is what lost by far on S05 (NOTES.md): XLA's convolutions on a CPU in a loop, which are
-  Keras's with XLA and several steps an execution, and JAX's scan without patches.
+  Left out is what lost by far on S05 (NOTES.md): XLA's convolutions in a loop, which are Keras's
+  with XLA and several steps an execution, and JAX's scan without patches; torch.compile of forward
+  and backward alone.
   """
   system = systems.system(workload.system)
   dense, adam = not system.convolutional, system.optimizer == "adam"
@@ -21,11 +22,12 @@ def contenders(workload):
 
   add("tfae", "", "tfae")
   add("tfae", "log and checkpoints", "tfae", keep=True, whole=True)
-  if dense:
-    add("tfae", "XLA off", "tfae", keep=True, jit_compile="off")
+  if workload.xla:
+    other = "off" if dense else "on"
+    add("tfae", f"XLA {other}", "tfae", keep=dense, jit_compile=other)
   add("tfae", "bfloat16", "tfae", keep=True, compute_dtype="bfloat16")
   most = workload.chunks[-1]
-  for jit in (False, True):
+  for jit in (False, True) if workload.xla else (False,):
     for each in workload.chunks if dense or not jit else (1,):
       add("Keras fit", f"{each} step{'s'[:each - 1]} an execution{', XLA' * jit}", "keras",
           steps_per_execution=each, jit=jit)
@@ -37,8 +39,8 @@ def contenders(workload):
     for how in ("fused", "foreach") if adam and dense else ("fused",) if adam else ("foreach",):
       add("PyTorch eager", f"{how} {system.optimizer}{suffix}", "torch", optimizer=how,
           channels_last=last)
-    add("torch.compile", f"forward and backward{suffix}", "torch", mode="compile",
-        channels_last=last)
+    if dense:
+      add("torch.compile", "forward and backward", "torch", mode="compile")
     add("torch.compile", f"whole step{suffix}", "torch", mode="whole", channels_last=last)
   add("JAX", "jit", "jax")
   add("JAX", f"scan of {most} steps" + " of patches" * (not dense), "jax", scan=most,

@@ -14,8 +14,8 @@ writes, for contenders of any framework, as float32 unless said otherwise:
 
 Noise of variational codes (S13, S18) and dropout (S10) are drawn by each framework with its own
 generator, as its users would: to hand them out would be input that nobody's training has. The
-losses, which are judged without noise, then differ by chance as well; `Workload.chance` says how
-much.
+losses, which are judged without noise, then differ by chance as well; `Workload.chance` says by
+how much they may.
 """
 
 import argparse
@@ -33,13 +33,15 @@ import systems
 class Workload:
   """A system at a batch size.
 
-  steps: of a round: one to two seconds on two cores.
+  steps: of a round: about a second on two cores.
   warm_up: steps before the first round; `short`: of a short round. Multiples of the last of
     `chunks`.
   chunks: steps an execution that peers try; the last divides all of the above.
   judged: test images whose loss is computed.
   chance: largest relative difference of losses after `warm_up` steps that is not marked, in
     float32. Without random numbers rounding alone makes it: 1e-3.
+  xla: whether rows with XLA are among those that are tried. Of convolutions it is several times
+    slower on a CPU (NOTES.md): one such workload is enough.
   """
   system: str
   batch: int
@@ -49,6 +51,7 @@ class Workload:
   chunks: tuple = (1, 16, 64)
   judged: int = 2000
   chance: float = 1e-3
+  xla: bool = True
 
   @property
   def name(self):
@@ -56,14 +59,14 @@ class Workload:
 
 
 WORKLOADS = {w.name: w for w in (
-    Workload("S04", 100, 320),
-    Workload("S04", 500, 64),
-    Workload("S04", 2000, 16, 16, 16, (1, 16)),
-    Workload("S05", 100, 192),
-    Workload("S05", 500, 32, 32, 32, (1, 32)),
-    Workload("S01", 128, 64, 32, 32, (1, 32)),
-    Workload("S10", 200, 64, 32, 32, (1, 32), chance=.2),
-    Workload("S13", 128, 8, 8, 4, (1, 4), judged=400, chance=.2),
+    Workload("S04", 100, 256),
+    Workload("S04", 500, 64, 64, 32, (1, 32)),
+    Workload("S04", 2000, 16, 16, 8, (1, 8)),
+    Workload("S05", 100, 192, judged=500),
+    Workload("S05", 500, 32, 32, 16, (1, 16), judged=500, xla=False),
+    Workload("S01", 128, 64, 32, 16, (1, 16), judged=500, xla=False),
+    Workload("S10", 200, 64, 32, 16, (1, 16), judged=500, chance=.1, xla=False),
+    Workload("S13", 128, 4, 4, 4, (1, 4), judged=100, chance=.02, xla=False),
     Workload("S18", 128, 256))}
 
 
