@@ -48,21 +48,21 @@ class Model(keras.Model):
   def __init__(self, system):
     super().__init__()
     self._system, self.weight_of = system, [None] * len(system.shapes)
-    self._owners = {}
-    self._parts = {name: [self._layer(layer) for layer in part]
+    owners = {}
+    self._parts = {name: [self._layer(layer, owners) for layer in part]
                    for name, part in system.parts.items()}
     # Keras tracks attributes that are lists, not those in dicts.
     self._tracked_layers = [layer for part in self._parts.values() for layer in part]
     self._random = keras.random.SeedGenerator(0)
 
-  def _layer(self, layer):
+  def _layer(self, layer, owners):
     common = {"activation": layer.activation, "use_bias": layer.bias is not None}
     window = {"strides": layer.stride, "padding": layer.padding}
     match layer.kind:
       case "dense" if layer.tied:
-        return TiedDense(self._owners[layer.kernel], layer.activation)
+        return TiedDense(owners[layer.kernel], layer.activation)
       case "transposed" if layer.tied:
-        return TiedConv(self._owners[layer.kernel], layer.activation, layer.after, layer.stride)
+        return TiedConv(owners[layer.kernel], layer.activation, layer.after, layer.stride)
       case "dense":
         made = keras_layers.Dense(layer.after[0], **common)
       case "conv":
@@ -79,7 +79,7 @@ class Model(keras.Model):
       case "dropout":
         return keras_layers.Dropout(layer.rate)
     made.build((None, *layer.before))
-    self._owners[layer.kernel] = made
+    owners[layer.kernel] = made
     self.weight_of[layer.kernel] = made.kernel
     if layer.bias is not None:
       self.weight_of[layer.bias] = made.bias
