@@ -125,7 +125,7 @@ def main():
     began = time.perf_counter()
     try:
       standings.append(run(workload, rows, args))
-    except Failed as error:  # hours of others are not lost for it
+    except Failed as error:  # what others took minutes for is not lost for it
       failed.append(f"{workload.name}: {error}")
       print(f"  {failed[-1]}", file=sys.stderr, flush=True)
     print(f"  {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)

@@ -65,7 +65,7 @@ WORKLOADS = {w.name: w for w in (
     Workload("S05", 100, 192, judged=500),
     Workload("S05", 500, 32, 32, 16, (1, 16), judged=500, xla=False),
     Workload("S01", 128, 64, 32, 16, (1, 16), judged=500, xla=False),
-    Workload("S10", 200, 64, 32, 16, (1, 16), judged=500, chance=.1, xla=False),
+    Workload("S10", 200, 64, 32, 16, (1, 16), judged=500, chance=.2, xla=False),
     Workload("S13", 128, 4, 4, 4, (1, 4), judged=100, chance=.02, xla=False),
     Workload("S18", 128, 256))}
 
