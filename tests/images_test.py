@@ -234,7 +234,7 @@ def test_a_model_of_image_files_is_fed_the_bits_that_training_was_fed(tmp_path, 
     batches = Batches(part.images, len(part))
     (trained,), order = batches.read(0, 1, 1), batches.indices(0, 1)[0].numpy()
     for image, row in zip(trained[0].numpy(), order, strict=True):
-      path = part.images.paths[row]
+      path = part.images.names[row]
       images.check(path, wanted, resize=True)
       found, notes = images.read(path, wanted, resize=True)
       assert found.dtype == np.float32 and found.shape == (1, *size, channels)

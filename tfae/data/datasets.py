@@ -9,8 +9,8 @@ import pathlib
 import numpy as np
 
 from tfae.data import cifar, folder, idx, mnist, splits
-from tfae.data.folder import FolderImages
 from tfae.data.origin import Origin
+from tfae.data.stored import StoredImages
 from tfae.errors import InputError, check_int
 from tfae.specs.data import Data
 
@@ -24,22 +24,22 @@ _FILES = {"idx": "IDX files", "images": "PNG or JPEG files"}
 class Split:
   """Images, uint8 [n, height, width, channels], and their labels, integers [n] or None.
 
-  Arrays become read-only. `images` may be a `tfae.data.folder.FolderImages`, which decodes what is
+  Arrays become read-only. `images` may be a `tfae.data.stored.StoredImages`, which reads what is
   asked for. Other integers and real numbers may be given by hand. Raises InputError for anything
   else.
   """
-  images: np.ndarray | FolderImages
+  images: np.ndarray | StoredImages
   labels: np.ndarray | None
 
   def __post_init__(self):
     for name, value in (("images", self.images), ("labels", self.labels)):
       if name == "labels" and value is None:
         continue
-      if name == "images" and isinstance(value, FolderImages) and len(value):
+      if name == "images" and isinstance(value, StoredImages) and len(value):
         continue
       if not isinstance(value, np.ndarray) or value.dtype.kind not in "uif" or not len(value):
         found = (f"{value.dtype} of shape {value.shape}"
-                 if isinstance(value, (np.ndarray, FolderImages)) else type(value).__name__)
+                 if isinstance(value, (np.ndarray, StoredImages)) else type(value).__name__)
         raise InputError(f"Split.{name}: found {found}; expected a NumPy array of integers or real "
                          "numbers with at least one entry. np.asarray(..., np.float32) makes one.")
       value.flags.writeable = False
@@ -91,8 +91,9 @@ class Dataset:
     digest = hashlib.sha256()
     for path, array in self._arrays:
       digest.update(f"{path} {array.dtype.str} {array.shape}\n".encode())
-      digest.update(array.identity() if isinstance(array, FolderImages)
-                    else np.ascontiguousarray(array))
+      for piece in (array.identity() if isinstance(array, StoredImages)
+                    else [np.ascontiguousarray(array)]):
+        digest.update(piece)
     return digest.hexdigest()
 
 
@@ -159,14 +160,14 @@ def _select(parts, rows):
       return part if len(rows) == size else _take(part, rows - first)
     first += size
   images, labels = [part.images for part in parts], [part.labels for part in parts]
-  whole = images[0].joined(images[1]) if isinstance(images[0], FolderImages) \
+  whole = images[0].joined(images[1]) if isinstance(images[0], StoredImages) \
       else np.concatenate(images)
   return _take(Split(whole, None if labels[0] is None else np.concatenate(labels)), rows)
 
 
 def _take(split, rows):
   images = split.images
-  return Split(images.subset(rows) if isinstance(images, FolderImages) else images[rows],
+  return Split(images.subset(rows) if isinstance(images, StoredImages) else images[rows],
                None if split.labels is None else split.labels[rows])
 
 

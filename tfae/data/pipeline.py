@@ -6,8 +6,8 @@ import typing
 import tensorflow as tf
 
 from tfae import randomness
-from tfae.data.folder import FolderImages
 from tfae.data.reading import ReadAhead
+from tfae.data.stored import StoredImages
 from tfae.errors import check_int
 
 
@@ -35,7 +35,7 @@ class Batches:
 
   Attributes:
     images: `[n, height, width, channels]` on `device`, in the dataset's dtype and units; or the
-      `FolderImages`.
+      `StoredImages`.
     size: number of images.
     batch_size: images a batch.
     steps_per_epoch: batches an epoch, the partial one included.
@@ -46,7 +46,7 @@ class Batches:
     """Copies images and labels to the device.
 
     Args:
-      images: array or `tfae.data.folder.FolderImages` `[n, height, width, channels]`, n >= 1.
+      images: array or `tfae.data.stored.StoredImages` `[n, height, width, channels]`, n >= 1.
       batch_size: 1 to n.
       labels: integers `[n]`, or None.
       seed: int; another seed is another order.
@@ -66,7 +66,7 @@ class Batches:
     self.most_steps = math.inf
     with tf.device(device):
       self._labels = None if labels is None else tf.constant(labels, tf.int32)
-      if isinstance(images, FolderImages):
+      if isinstance(images, StoredImages):
         self.images = images
         self._ahead = ReadAhead(images, batch_size, self._rows)
         self.most_steps = self._ahead.most_steps
