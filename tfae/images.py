@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tfae import files
 from tfae.data import folder
 from tfae.errors import InputError
+from tfae.specs.data import ENCODED
 
 _LARGEST = 2**14  # pixels of a side: beyond it a file is no picture of a digit
 _DARK, _BRIGHT = 0.25, 0.75  # of a border: between them it says nothing about polarity
@@ -39,7 +40,7 @@ class Wanted:
   @property
   def from_files(self):
     """Whether the model was trained on image files."""
-    return self.dataset == "images"
+    return self.dataset in ENCODED
 
 
 def border(images, max_value):

@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 
-from tfae.data import cifar, folder, idx, mnist, splits
+from tfae.data import cifar, folder, idx, mnist, records, splits
 from tfae.data.origin import Origin
 from tfae.data.stored import StoredImages
 from tfae.errors import InputError, check_int
@@ -17,7 +17,7 @@ from tfae.specs.data import Data
 _DIGITS_TEST = 297  # leaves 1,500 for training
 _DIGITS_TEST_SEED = 20240229  # any constant: the test images never depend on a run's seed
 _LISTED = 20  # names of a folder shown in an error
-_FILES = {"idx": "IDX files", "images": "PNG or JPEG files"}
+_FILES = {"idx": "IDX files", "images": "PNG or JPEG files", "tfrecord": "TFRecord files"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,7 +86,8 @@ class Dataset:
   def sha256(self):
     """Hex digest over name, dtype, shape and bytes of every split's arrays: the data's identity.
 
-    Of images in a folder: over names, sizes and bytes of their files.
+    Of images in a folder: over names, sizes and bytes of their files; of those in TFRecord
+    files over their sizes and bytes.
     """
     digest = hashlib.sha256()
     for path, array in self._arrays:
@@ -113,6 +114,7 @@ def load(name, data_dir=None, validation=0, seed=0, stratify=False, **fields):
     features from tiny images, 2009.
   images: the PNG and JPEG files of the folder `data_dir`, values 0 to 255, decoded when they are
     used (see tfae.data.folder).
+  tfrecord: the same in the TFRecord files of `data_dir` (see tfae.data.records).
 
   Args:
     name: one of these.
@@ -123,7 +125,7 @@ def load(name, data_dir=None, validation=0, seed=0, stratify=False, **fields):
   Returns:
     A `Dataset`. Images of each part keep the original order. What was verified is what is used:
     nothing is read twice, and the files of 'idx' and 'cifar10' are those of one moment; an image
-    file that has changed since then is an error where it is decoded.
+    file that has changed since then is an error where it is read.
 
   Raises:
     InputError: a bad argument; files that are missing, ambiguous, damaged, changed while they are
@@ -143,7 +145,7 @@ def load_config(config, data_dir=None, seed=0):
   if name in _FILES and not data_dir:
     raise InputError(f"data_dir={data_dir!r}: expected a folder of {_FILES[name]} for {name!r}.")
   parts = {"digits": _digits, "mnist": _mnist, "idx": _idx, "cifar10": _cifar10,
-           "images": _images}[name](config, data_dir)
+           "images": _images, "tfrecord": _tfrecord}[name](config, data_dir)
   origin = Origin(tuple(0 if part is None else len(part) for part in parts),
                   tuple(None if part is None else part.labels for part in parts), config, seed)
   train, validation, test = (None if rows is None else _select(parts, rows)
@@ -215,6 +217,14 @@ def _images(config, data_dir):
   if found[1] is None and not splits.joined(config):
     raise InputError(f"{data_dir}: has no sub-folders train and test, so data.fractions, such as "
                      "(.8, .1, .1), or data.pool with ranges must say which images are for what.")
+  return tuple(None if part is None else Split(*part) for part in found)
+
+
+def _tfrecord(config, data_dir):
+  found = records.read(data_dir, config.size, config.channels or 3)
+  if found[1] is None and not splits.joined(config):
+    raise InputError(f"{data_dir}: no shard has train or test in its name, so data.fractions, such "
+                     "as (.8, .1, .1), or data.pool with ranges must say which images are for what.")
   return tuple(None if part is None else Split(*part) for part in found)
 
 
