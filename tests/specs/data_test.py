@@ -28,6 +28,7 @@ POOLED = {"pool": True, "train_range": (0, 5), "test_range": (7, 9)}
     {"validation": 7, "train_on": "validation"},
     {"name": "images", "size": (64, 48)},
     {"name": "images", "size": (1, 4096), "channels": 1},
+    {"name": "idx", "memory_map": "on"},
     {"name": "tfrecord", "size": (64, 48), "channels": 3},
 ])
 def test_splits_that_make_sense_are_taken_and_survive_json(fields):
@@ -73,6 +74,8 @@ def test_splits_that_make_sense_are_taken_and_survive_json(fields):
     ({"name": "images", "size": (4, 4), "channels": 2}, ("data.channels=2", "1 (grey) or 3")),
     ({"name": "mnist", "size": (4, 4)}, ("data.size=(4, 4)", "'images' and 'tfrecord' only")),
     ({"name": "mnist", "channels": 1}, ("data.channels=1", "'images' and 'tfrecord' only")),
+    ({"name": "mnist", "memory_map": "on"}, ("data.memory_map='on'", "'idx' only, not 'mnist'")),
+    ({"name": "idx", "memory_map": True}, ("data.memory_map=True", "'auto', 'on', 'off'")),
     ({"name": "cifar"}, ("Did you mean 'cifar10'",)),
 ])
 def test_splits_that_make_none_are_refused_by_field_and_value(fields, parts):

@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 
 from tfae.data import cifar, folder, idx, mnist, records, splits
+from tfae.data.mapped import Maps
 from tfae.data.origin import Origin
 from tfae.data.stored import StoredImages
 from tfae.errors import InputError, check_int
@@ -16,6 +17,7 @@ from tfae.specs.data import Data
 
 _DIGITS_TEST = 297  # leaves 1,500 for training
 _DIGITS_TEST_SEED = 20240229  # any constant: the test images never depend on a run's seed
+_MOST_IN_MEMORY = 2**28  # bytes of raw IDX image files that memory_map='auto' reads into memory
 _LISTED = 20  # names of a folder shown in an error
 _FILES = {"idx": "IDX files", "images": "PNG or JPEG files", "tfrecord": "TFRecord files"}
 
@@ -187,7 +189,7 @@ def _mnist(_, data_dir):
                for part in ("train", "test"))
 
 
-def _idx(_, data_dir):
+def _idx(config, data_dir):
   directory = pathlib.Path(data_dir)
   try:
     names = sorted(os.listdir(directory))
@@ -198,14 +200,31 @@ def _idx(_, data_dir):
             _one(directory, names, prefixes, "labels", required=False))
            for prefixes in (("train",), ("test", "t10k"))]
   with idx.unchanged([path for pair in paths for path in pair if path]):
-    train, test = (_split(idx.read_images(images), None) if labels is None else
-                   _split(*idx.read_pair(images, labels, classes=None))
+    read = idx.map_images if _is_mapped(config, paths) else idx.read_images
+    train, test = (_split(read(images), None) if labels is None else
+                   _split(*idx.read_pair(images, labels, classes=None, read=read))
                    for images, labels in paths)
+    parts = (train, test) if read is idx.read_images else _mapped(paths, train, test)
   if train.images.shape[1:] != test.images.shape[1:]:
     sizes = ["{} x {}".format(*split.images.shape[1:3]) for split in (train, test)]
     raise InputError(f"{paths[1][0]}: found images of {sizes[1]} (height x width), expected "
                      f"{sizes[0]} as in {paths[0][0]}.")
-  return train, test
+  return parts
+
+
+def _is_mapped(config, paths):
+  if config.memory_map != "auto":
+    return config.memory_map == "on"
+  images = [path for path, _ in paths]
+  return all(map(idx.is_raw, images)) and sum(map(os.path.getsize, images)) > _MOST_IN_MEMORY
+
+
+def _mapped(paths, *parts):
+  """Returns the Splits of mapped images as such of one store."""
+  store = Maps([(str(path), part.images[..., 0]) for (path, _), part in zip(paths, parts)])
+  rows = np.split(np.arange(len(store)), [len(parts[0])])
+  return tuple(Split(StoredImages(store, part.images.shape[1:], some), part.labels)
+               for part, some in zip(parts, rows))
 
 
 def _cifar10(_, data_dir):
@@ -224,7 +243,8 @@ def _tfrecord(config, data_dir):
   found = records.read(data_dir, config.size, config.channels or 3)
   if found[1] is None and not splits.joined(config):
     raise InputError(f"{data_dir}: no shard has train or test in its name, so data.fractions, such "
-                     "as (.8, .1, .1), or data.pool with ranges must say which images are for what.")
+                     "as (.8, .1, .1), or data.pool with ranges must say which images are for "
+                     "what.")
   return tuple(None if part is None else Split(*part) for part in found)
 
 

@@ -191,8 +191,8 @@ class _Finder:
           has_label, first = label is not None, (path, number)
         if has_label != (label is not None):
           have, lack = ((path, number), first) if label is not None else (first, (path, number))
-          raise InputError(f"{_name(*lack)}: has no feature 'label', {_name(*have)} has one. Expected"
-                           " one in each, or in none.")
+          raise InputError(f"{_name(*lack)}: has no feature 'label', {_name(*have)} has one. "
+                           "Expected one in each, or in none.")
         if label is not None:
           labels.append(label)
         self.shard.append(len(self.shards) - 1)

@@ -7,6 +7,7 @@ from tfae.errors import (InputError, check_bool, check_choice, check_int, check_
                          shown)
 
 NAMES = ("digits", "mnist", "idx", "cifar10", "images", "tfrecord")
+MEMORY_MAP = ("auto", "on", "off")
 ENCODED = ("images", "tfrecord")  # PNG and JPEG, decoded as they are used
 PARTS = ("train", "validation")
 _RANGES = ("train_range", "validation_range", "test_range")
@@ -17,8 +18,8 @@ _LARGEST = 4096  # pixels of a side: 48 MiB an image
 class Data:
   """Which images, and which of them are for training, for validation and for the test.
 
-  Every data set but some of 'images' and 'tfrecord' comes as two parts, train and test. Whatever is not
-  named below stays as it comes. What is chosen at random depends on the run's seed only.
+  Every data set but some of 'images' and 'tfrecord' comes as two parts, train and test. Whatever is
+  not named below stays as it comes. What is chosen at random depends on the run's seed only.
 
   name: 'digits' (embedded), 'mnist' or 'cifar10' (fetched if need be), or what lies in the folder
     --data_dir: 'idx' (IDX files), 'images' (PNG and JPEG files, see `tfae.data.folder`),
@@ -41,6 +42,10 @@ class Data:
     training set; 0: all. Those of a smaller budget are among those of a larger one.
   size: (height, width) that each image of 'images' and 'tfrecord' is brought to.
   channels: of these: 1 (grey) or 3 (colour); None: 3.
+  memory_map: of 'idx': 'on': the images stay in their files, which must be raw, and are read as
+    they are used; 'off': they are read into memory and onto the data device, which is quicker;
+    'auto': 'on' for raw files of more than 256 MiB together, else 'off'. Training ends with the
+    same bits.
   """
   name: str = "digits"
   validation: int = 0
@@ -54,6 +59,7 @@ class Data:
   labels_per_class: int = 0
   size: tuple | None = None
   channels: int | None = None
+  memory_map: str = "auto"
 
   def __post_init__(self):
     check_choice("data.name", self.name, NAMES)
@@ -68,6 +74,9 @@ class Data:
         set_fields(self, **{field: _range(f"data.{field}", value)})
     if self.fractions is not None:
       set_fields(self, fractions=_fractions(self.fractions))
+    check_choice("data.memory_map", self.memory_map, MEMORY_MAP)
+    if self.memory_map == "on" and self.name != "idx":
+      raise InputError(f"data.memory_map='on': is for 'idx' only, not {self.name!r}. Leave it out.")
     self._check_together()
     self._check_images()
 
@@ -109,8 +118,8 @@ class Data:
                            "out.")
       return
     if not isinstance(self.size, (tuple, list)) or len(self.size) != 2:
-      raise InputError(f"data.size={shown(self.size)}: {self.name!r} needs (height, width) to bring "
-                       "its images to, such as (64, 64).")
+      raise InputError(f"data.size={shown(self.size)}: {self.name!r} needs (height, width) to "
+                       "bring its images to, such as (64, 64).")
     set_fields(self, size=tuple(check_int(f"data.size[{i}]", side, 1, _LARGEST)
                                 for i, side in enumerate(self.size)))
     if self.channels is not None:
