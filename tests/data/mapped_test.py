@@ -2,10 +2,13 @@
 
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
 import sys
+import time
+import types
 
 import numpy as np
 import pytest
@@ -13,9 +16,11 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
 import runs
 from tfae import experiment as experiments
-from tfae import training
-from tfae.data import datasets, idx, mapped
+from tfae import metrics, training
+from tfae import workdir as workdirs
+from tfae.data import datasets, idx, mapped, pipeline
 from tfae.data.pipeline import Batches
+from tfae.data.reading import ReadAhead
 from tfae.data.stored import StoredImages
 from tfae.errors import InputError
 
@@ -32,7 +37,8 @@ def pixels(n, seed):
 @pytest.fixture
 def paths(tmp_path):
   """IDX files of 23 train and 5 test images of 4x3."""
-  return [put(tmp_path / f"{part}-images", pixels(n, n)) for part, n in (("train", 23), ("test", 5))]
+  return [put(tmp_path / f"{part}-images", pixels(n, n))
+          for part, n in (("train", 23), ("test", 5))]
 
 
 def store_of(*paths):
@@ -92,6 +98,26 @@ def test_a_mapped_data_set_ends_with_the_bits_of_one_in_memory_and_goes_on_as_th
   training.train(experiment("off"), tmp_path / "other", data=held)
   for name in ("lazy", "other"):
     runs.assert_same_bits(tmp_path / "held", tmp_path / name)
+
+
+def test_a_run_says_how_long_it_waited_for_its_input_in_its_lines_and_at_the_end(
+    paths, tmp_path, monkeypatch, capsys):
+  clock = [0.0]  # a read takes 1 s, a step nothing
+  original = ReadAhead.__call__
+  monkeypatch.setattr(ReadAhead, "__call__", lambda self, *given: (
+      clock.__setitem__(0, clock[0] + 1), original(self, *given))[1])
+  for module in (pipeline, metrics):
+    monkeypatch.setattr(module, "time", types.SimpleNamespace(
+        time=time.time, monotonic=lambda: clock[0]))
+  fields = {"steps": 8, "logging": experiments.Logging(2, 1, False)}
+  for memory_map in ("on", "off"):
+    config = runs.experiment(data=experiments.Data("idx", memory_map=memory_map), **fields)
+    training.train(config, tmp_path / memory_map, data=experiments.load_data(config, tmp_path))
+    timings = [line["timing"] for line in workdirs.read_metrics(tmp_path / memory_map)
+               if line["kind"] == "train"]
+    assert [t.get("input_wait") for t in timings] == [1.0 if memory_map == "on" else None] * 4
+  assert len(re.findall("^waited for input 100.0% of [4-8] s$", capsys.readouterr().err,
+                        re.MULTILINE)) == 1
 
 
 def test_mapping_imports_no_tensorflow_and_takes_no_memory_for_the_pixels(tmp_path):

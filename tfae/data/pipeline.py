@@ -1,6 +1,7 @@
 """Batches of images, in an order that is a function of (seed, epoch, position)."""
 
 import math
+import time
 import typing
 
 import tensorflow as tf
@@ -40,6 +41,8 @@ class Batches:
     batch_size: images a batch.
     steps_per_epoch: batches an epoch, the partial one included.
     most_steps: how many steps one call of `read` may ask for; infinite for images on the device.
+    waited: seconds that `read` has taken so far, when no step was taken; None for images on the
+      device.
   """
 
   def __init__(self, images, batch_size, *, labels=None, seed=0, device="/CPU:0"):
@@ -62,14 +65,14 @@ class Batches:
     # index_shuffle has a CPU kernel only.
     self._order_device = device if "CPU" in device else "/device:CPU:0"
     self._seed = seed
-    self._ahead = None
+    self._ahead = self.waited = None
     self.most_steps = math.inf
     with tf.device(device):
       self._labels = None if labels is None else tf.constant(labels, tf.int32)
       if isinstance(images, StoredImages):
         self.images = images
         self._ahead = ReadAhead(images, batch_size, self._rows)
-        self.most_steps = self._ahead.most_steps
+        self.most_steps, self.waited = self._ahead.most_steps, 0.0
       else:
         self.images = tf.constant(images)
 
@@ -116,8 +119,11 @@ class Batches:
     """
     if self._ahead is None:
       return ()
+    began = time.monotonic()
     with tf.device(self.device):
-      return (tf.identity(self._ahead(first_step, count, steps)),)
+      images = tf.identity(self._ahead(first_step, count, steps))
+    self.waited += time.monotonic() - began
+    return (images,)
 
   def read_signature(self, steps):
     """Returns the `tf.TensorSpec`s of what `read` returns."""
