@@ -5,10 +5,10 @@
 
 Writes frames as of films (benchmarks/film.py), trains a convolutional autoencoder on them
 (film_config.py) with tfae-train, and looks every second at the anonymous resident memory of that
-process, RssAnon: what the kernel can't take back, unlike pages of files. Memory is settled from the
-first line of metrics.jsonl on; its growth is that of the line that fits the samples best. The
-share of the time that the steps waited for input is the run's own figure, and so is that of images
-a second, the median over its lines.
+process, RssAnon: what the kernel can't take back, unlike pages of files. Training counts from the
+first line of metrics.jsonl to the last, growth is that of the straight line that fits its samples
+best; after it comes the evaluation of the test images. The share of the time that the steps waited
+for input is the run's own figure, and so is that of images a second, the median over its lines.
 """
 
 import argparse
@@ -33,8 +33,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 MEBIBYTE = 2**20
 LOGGED = 20  # steps between two lines
 HEADER = ["frames of 64x64", "files, MB", "as pixels, MB", f"to step {LOGGED}, s",
-          "highest RssAnon, MiB", "settled: highest", "growth in all", "samples", "images/s",
-          "waited for input", "cores used"]
+          "highest RssAnon in training, MiB", "growth in training", "samples", "highest in all, MiB",
+          "images/s", "waited for input", "cores used"]
 
 
 def memory(pid):
@@ -68,7 +68,7 @@ def train(args, data, scratch):
              f"--config.data.name={args.kind}", *size, f"--config.steps={args.steps}",
              f"--config.batch_size={args.batch}", f"--config.logging.steps={LOGGED}"]
   environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
-  began, first, samples, used = time.monotonic(), None, [], []
+  began, samples, used = time.time(), [], []
   with open(errors, "wb") as file:
     process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
   try:
@@ -78,13 +78,11 @@ def train(args, data, scratch):
         break
       except subprocess.TimeoutExpired:
         pass
-      sample = memory(process.pid)
-      done = lines(workdir)
-      first = first or (done and done[0]["timing"]["time"])
-      if sample:
-        samples.append((bool(first), sample))
-      if done and done[-1]["step"] < args.steps:
-        used.append((time.monotonic(), processor(process.pid)))
+      done, sample = lines(workdir), memory(process.pid)
+      in_training = bool(done) and done[-1]["step"] < args.steps
+      samples.append((in_training, sample))
+      if in_training:
+        used.append((time.time(), processor(process.pid)))
   finally:
     process.kill()
     process.wait()
@@ -94,10 +92,9 @@ def train(args, data, scratch):
   print(said, file=sys.stderr)
   done = lines(workdir)
   rates = [line["timing"]["images_per_second"] for line in done[1:]]
-  start = done[0]["timing"]["time"] - (time.time() - (time.monotonic() - began))
   return {
-      "start": start, "samples": [size for _, size in samples],
-      "settled": [size for settled, size in samples if settled],
+      "start": done[0]["timing"]["time"] - began, "samples": [size for _, size in samples],
+      "training": [size for in_training, size in samples if in_training],
       "rate": statistics.median(rates),
       "waited": statistics.mean(line["timing"]["input_wait"] for line in done[1:]),
       "cores": (used[-1][1] - used[0][1]) / (used[-1][0] - used[0][0]) if len(used) > 1 else 0}
@@ -114,9 +111,9 @@ def cells(args, size, found):
   channels = 1 if args.kind == "idx" else 3
   return [f"{args.frames:,} as {args.kind}", f"{size / 1e6:,.0f}",
           f"{args.frames * film.SIDE**2 * channels / 1e6:,.0f}", f"{found['start']:.1f}",
-          f"{max(found['samples']) / MEBIBYTE:,.0f}", f"{max(found['settled']) / MEBIBYTE:,.0f}",
-          f"{growth(found['settled']) / MEBIBYTE:+.1f} MiB", str(len(found["settled"])),
-          f"{found['rate']:,.0f}", f"{found['waited']:.1%}", f"{found['cores']:.2f}"]
+          f"{max(found['training']) / MEBIBYTE:,.0f}",
+          f"{growth(found['training']) / MEBIBYTE:+.1f} MiB", str(len(found["training"])),
+          f"{max(found['samples']) / MEBIBYTE:,.0f}", f"{found['rate']:,.0f}", f"{found['waited']:.1%}", f"{found['cores']:.2f}"]
 
 
 def report(args, line, markdown):

@@ -52,7 +52,7 @@ def test_growth_is_that_of_the_fitting_line_and_the_table_names_what_was_measure
   assert larger_than_memory.growth(sizes) == pytest.approx(4 * 2**20)
   assert larger_than_memory.growth([5 * 2**20] * 3) == pytest.approx(0, abs=1e-3)
   args = argparse.Namespace(kind="idx", frames=300_000, steps=500, batch=100)
-  found = {"start": 3.0, "samples": [7 * 2**20, *sizes], "settled": sizes, "rate": 1234.5,
+  found = {"start": 3.0, "samples": [7 * 2**20, *sizes], "training": sizes, "rate": 1234.5,
            "waited": 0.021, "cores": 1.96}
   text = larger_than_memory.report(
       args, larger_than_memory.cells(args, 5_000_000, found), markdown=True)
