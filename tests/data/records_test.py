@@ -79,6 +79,23 @@ def test_the_identity_is_that_of_the_images_however_they_are_cut_into_shards(tmp
   np.testing.assert_array_equal(rows(folder), rows(other))
 
 
+@pytest.mark.parametrize("cores", [1, 8])
+def test_images_come_in_the_order_of_the_seed_however_many_are_decoded_at_a_time(
+    tmp_path, monkeypatch, cores):
+  monkeypatch.setattr(os, "cpu_count", lambda: cores)
+  # Every other one takes far longer than the next.
+  images = [np.full((1000, 1000) if i % 2 else (4, 3), 20 * i, np.uint8) for i in range(12)]
+  shards.write(tmp_path / "a.tfrecord", [
+      shards.example(image=shards.encoded(image)) for image in images])
+  batches = Batches(records.read(tmp_path, (4, 3), 1)[0][0], 1, seed=5)
+  order = batches.indices(tf.constant(0, tf.int64), 12).numpy()[:, 0]
+  assert sorted(order) == list(range(12)) != list(order)
+  found = np.concatenate([batches.read(first, 4, 4)[0].numpy()[:, 0] for first in (0, 4, 8)])
+  assert found.shape == (12, 4, 3, 1)
+  np.testing.assert_array_equal(found[:, 0, 0, 0], 20 * order)
+  assert (found == found[:, :1, :1]).all()
+
+
 def test_a_folder_in_one_part_is_split_by_fractions_and_labels_above_255_are_kept(tmp_path):
   images = shards.pictures(10)[0]
   for i in range(2):
