@@ -185,9 +185,9 @@ class Run:
                   self._stops_early() and self.step < self.total_steps)
 
   def _train(self, log, bar, signals, evaluations):
+    wait = metrics.InputWait(lambda: self.batches.waited)
     saved = interval_began = time.monotonic()
     interval_first, cap = self.step, 1
-    wait = metrics.InputWait(lambda: self.batches.waited)
     while self.step < self.total_steps and signals.received is None and not self._stops_early():
       count = min(cap, self._boundary() - self.step)
       began = time.monotonic()

@@ -65,16 +65,17 @@ class Batches:
     # index_shuffle has a CPU kernel only.
     self._order_device = device if "CPU" in device else "/device:CPU:0"
     self._seed = seed
-    self._ahead = self.waited = None
+    self._ahead = None
     self.most_steps = math.inf
     with tf.device(device):
       self._labels = None if labels is None else tf.constant(labels, tf.int32)
       if isinstance(images, StoredImages):
         self.images = images
         self._ahead = ReadAhead(images, batch_size, self._rows)
-        self.most_steps, self.waited = self._ahead.most_steps, 0.0
+        self.most_steps = self._ahead.most_steps
       else:
         self.images = tf.constant(images)
+    self.waited = None if self._ahead is None else 0.0
 
   def replace(self, images):
     """Takes other images of the same shape on the device; not once a graph has taken these."""
