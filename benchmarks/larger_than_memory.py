@@ -6,8 +6,9 @@
 Writes frames as of films (benchmarks/film.py), trains a convolutional autoencoder on them
 (film_config.py) with tfae-train, and looks every second at the anonymous resident memory of that
 process, RssAnon: what the kernel can't take back, unlike pages of files. Training counts from the
-first line of metrics.jsonl to the last, growth is that of the straight line that fits its samples
-best; after it comes the evaluation of the test images. The share of the time that the steps waited
+first line of metrics.jsonl to the last; growth is looked for in its second half, for the allocator
+takes a while to have all that it needs, and is that of the straight line that fits the samples
+best. After it comes the evaluation of the test images. The share of the time that the steps waited
 for input is the run's own figure, and so is that of images a second, the median over its lines.
 """
 
@@ -33,7 +34,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 MEBIBYTE = 2**20
 LOGGED = 20  # steps between two lines
 HEADER = ["frames of 64x64", "files, MB", "as pixels, MB", f"to step {LOGGED}, s",
-          "highest RssAnon in training, MiB", "growth in training", "samples", "highest in all, MiB",
+          "highest RssAnon in training, MiB", "growth in its second half", "samples", "highest in all, MiB",
           "images/s", "waited for input", "cores used"]
 
 
@@ -101,7 +102,8 @@ def train(args, data, scratch):
 
 
 def growth(sizes):
-  """Returns by how many bytes sizes that were taken in equal steps grew, by the fitting line."""
+  """Returns by how many bytes the second half of sizes grew, by the fitting line."""
+  sizes = sizes[len(sizes) // 2:]
   steps = np.arange(len(sizes), dtype=np.float64)
   return np.polyfit(steps - steps.mean(), sizes, 1)[0] * (len(sizes) - 1)
 
@@ -112,7 +114,7 @@ def cells(args, size, found):
   return [f"{args.frames:,} as {args.kind}", f"{size / 1e6:,.0f}",
           f"{args.frames * film.SIDE**2 * channels / 1e6:,.0f}", f"{found['start']:.1f}",
           f"{max(found['training']) / MEBIBYTE:,.0f}",
-          f"{growth(found['training']) / MEBIBYTE:+.1f} MiB", str(len(found["training"])),
+          f"{growth(found['training']) / MEBIBYTE:+.1f} MiB", str(len(found["training"]) - len(found["training"]) // 2),
           f"{max(found['samples']) / MEBIBYTE:,.0f}", f"{found['rate']:,.0f}", f"{found['waited']:.1%}", f"{found['cores']:.2f}"]
 
 
