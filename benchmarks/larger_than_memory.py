@@ -34,8 +34,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 MEBIBYTE = 2**20
 LOGGED = 20  # steps between two lines
 HEADER = ["frames of 64x64", "files, MB", "as pixels, MB", f"to step {LOGGED}, s",
-          "highest RssAnon in training, MiB", "growth in its second half", "samples", "highest in all, MiB",
-          "images/s", "waited for input", "cores used"]
+          "highest RssAnon in training, MiB", "growth in its second half", "samples",
+          "highest in all, MiB", "images/s", "waited for input", "cores used"]
 
 
 def memory(pid):
@@ -101,9 +101,13 @@ def train(args, data, scratch):
       "cores": (used[-1][1] - used[0][1]) / (used[-1][0] - used[0][0]) if len(used) > 1 else 0}
 
 
+def second_half(sizes):
+  return sizes[len(sizes) // 2:]
+
+
 def growth(sizes):
   """Returns by how many bytes the second half of sizes grew, by the fitting line."""
-  sizes = sizes[len(sizes) // 2:]
+  sizes = second_half(sizes)
   steps = np.arange(len(sizes), dtype=np.float64)
   return np.polyfit(steps - steps.mean(), sizes, 1)[0] * (len(sizes) - 1)
 
@@ -114,8 +118,9 @@ def cells(args, size, found):
   return [f"{args.frames:,} as {args.kind}", f"{size / 1e6:,.0f}",
           f"{args.frames * film.SIDE**2 * channels / 1e6:,.0f}", f"{found['start']:.1f}",
           f"{max(found['training']) / MEBIBYTE:,.0f}",
-          f"{growth(found['training']) / MEBIBYTE:+.1f} MiB", str(len(found["training"]) - len(found["training"]) // 2),
-          f"{max(found['samples']) / MEBIBYTE:,.0f}", f"{found['rate']:,.0f}", f"{found['waited']:.1%}", f"{found['cores']:.2f}"]
+          f"{growth(found['training']) / MEBIBYTE:+.1f} MiB",
+          str(len(second_half(found["training"]))), f"{max(found['samples']) / MEBIBYTE:,.0f}",
+          f"{found['rate']:,.0f}", f"{found['waited']:.1%}", f"{found['cores']:.2f}"]
 
 
 def report(args, line, markdown):

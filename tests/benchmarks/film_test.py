@@ -52,8 +52,8 @@ def test_growth_is_that_of_the_fitting_line_and_the_table_names_what_was_measure
   assert larger_than_memory.growth([0, 9 * 2**20, *sizes[:3], *sizes]) == pytest.approx(4 * 2**20)
   assert larger_than_memory.growth([0, *[5 * 2**20] * 3]) == pytest.approx(0, abs=1e-3)
   args = argparse.Namespace(kind="idx", frames=300_000, steps=500, batch=100)
-  found = {"start": 3.0, "samples": [7 * 2**20, *sizes], "training": [0] * 5 + sizes, "rate": 1234.5,
-           "waited": 0.021, "cores": 1.96}
+  found = {"start": 3.0, "samples": [7 * 2**20, *sizes], "training": [0] * 5 + sizes,
+           "rate": 1234.5, "waited": 0.021, "cores": 1.96}
   text = larger_than_memory.report(
       args, larger_than_memory.cells(args, 5_000_000, found), markdown=True)
   for part in ("300,000 as idx", "1,229", "+4.0 MiB", "1,234", "2.1%", "1.96"):
