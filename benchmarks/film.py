@@ -94,10 +94,10 @@ def _records(folder, part, start, frames):
 
 
 def _files(folder, part, start, frames):
-  # Not all in one folder: programs that list it would suffer.
-  folder = folder / part / f"{start // _SHARD:05}"
-  folder.mkdir(parents=True, exist_ok=True)
-  return sum((folder / f"{i:05}.jpg").write_bytes(_jpeg(frame)) for i, frame in enumerate(frames))
+  folder = folder / part  # without sub-folders, which would be classes
+  folder.mkdir(exist_ok=True)
+  return sum((folder / f"{i:07}.jpg").write_bytes(_jpeg(frame))
+             for i, frame in enumerate(frames, start))
 
 
 def _rows(folder, part, start, frames):

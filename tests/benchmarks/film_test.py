@@ -17,14 +17,14 @@ from tfae.data import datasets
 
 @pytest.fixture(scope="module")
 def frames():
-  """Two films of 100 frames."""
-  return np.stack([frame for number in range(2) for frame in film.film(0, number)])
+  """Three films of 100 frames."""
+  return np.stack([frame for number in range(3) for frame in film.film(0, number)])
 
 
 def test_frames_are_those_of_the_seed_and_move_a_little_within_a_film(frames):
-  assert frames.shape == (200, 64, 64, 3) and frames.dtype == np.uint8
-  np.testing.assert_array_equal(frames[100:], list(film.film(0, 1)))
-  assert not np.array_equal(frames[100:], list(film.film(1, 1)))
+  assert frames.shape == (300, 64, 64, 3) and frames.dtype == np.uint8
+  np.testing.assert_array_equal(frames[100:200], list(film.film(0, 1)))
+  assert not np.array_equal(frames[100:200], list(film.film(1, 1)))
   distance = lambda a, b: np.abs(frames[a].astype(float) - frames[b]).mean()
   assert 0 < distance(0, 1) < distance(0, 99) and distance(0, 1) < 10 < distance(0, 100)
 
@@ -33,15 +33,15 @@ def test_frames_are_those_of_the_seed_and_move_a_little_within_a_film(frames):
 def test_what_is_written_is_a_data_set_whose_images_are_the_frames_in_order(
     kind, frames, tmp_path, monkeypatch):
   monkeypatch.setattr(film, "_SHARD", 100)
-  size = film.write(kind, tmp_path, 100, processes=1)
+  size = film.write(kind, tmp_path, 200, processes=1)
   if kind == "idx":
     data = datasets.load("idx", tmp_path, memory_map="on")
-    np.testing.assert_array_equal(data.train.images[:], frames[:100, ..., 1:2])
-    np.testing.assert_array_equal(data.test.images[:], frames[100:, ..., 1:2])
+    np.testing.assert_array_equal(data.train.images[:], frames[:200, ..., 1:2])
+    np.testing.assert_array_equal(data.test.images[:], frames[200:, ..., 1:2])
   else:
     data = datasets.load(kind, tmp_path, size=(64, 64))
-    for part, expected in ((data.train, frames[:100]), (data.test, frames[100:])):
-      assert len(part) == 100
+    for part, expected in ((data.train, frames[:200]), (data.test, frames[200:])):
+      assert len(part) == len(expected)
       assert np.abs(part.images[:].astype(float) - expected).mean() < 4  # JPEG
   headers = 32 if kind == "idx" else 0
   assert size + headers == sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file())
