@@ -185,6 +185,7 @@ class Run:
                   self._stops_early() and self.step < self.total_steps)
 
   def _train(self, log, bar, signals, evaluations):
+    wait = metrics.InputWait(lambda: self.batches.waited)
     saved = interval_began = time.monotonic()
     interval_first, cap = self.step, 1
     while self.step < self.total_steps and signals.received is None and not self._stops_early():
@@ -208,13 +209,16 @@ class Run:
         _, norm, learning_rate = map(float, self.loop.last.numpy())
         log.write("train", self.step, self._epoch, {
             "loss": self.loop.reset("interval"), "gradient_norm": norm,
-            "learning_rate": learning_rate}, {"time": time.time(), "images_per_second": rate})
+            "learning_rate": learning_rate}, {
+                "time": time.time(), "images_per_second": rate, **wait.lap()})
       improved = False
       if self.step % self.batches.steps_per_epoch == 0:
         improved = self._end_epoch(log, bar, evaluations)
       if improved or time.monotonic() - saved >= self._experiment.checkpoints.seconds:
         self._save(log)
         saved = time.monotonic()
+    if summary := wait.summary():
+      bar.say(summary, always=True)
 
   @property
   def _epoch(self):
