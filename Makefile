@@ -21,7 +21,7 @@ test: .venv/installed-test
 test-full: .venv/installed-full
 	$(BIN)/python -m pytest -m full
 
-# Ten minutes or more, on a machine that does nothing else.
+# Half an hour, on a machine that does nothing else.
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/train_throughput.py
 	$(BIN)/python benchmarks/serve_latency.py
@@ -45,7 +45,7 @@ bench: .venv/installed-bench
 	touch $@
 
 .venv/installed-bench: .venv/installed setup.py
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,openvino,litert]'
 	touch $@
 
 clean:

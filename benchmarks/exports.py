@@ -1,11 +1,11 @@
-"""One trained model, exported by tfae, by Keras and to ONNX.
+"""One trained model, exported by tfae and by Keras, and what tfae's is converted to.
 
     python benchmarks/exports.py tfae S04:100 FOLDER    # first: trains 300 steps, keeps the weights
     python benchmarks/exports.py keras S04:100 FOLDER
-    python benchmarks/exports.py onnx S04:100 FOLDER    # from tfae's
+    python benchmarks/exports.py onnx S04:100 FOLDER    # from tfae's; or openvino, litert
 
-writes requests.npy, trained.npz, mean.npy, tfae/1, keras, tfae.onnx. Every model takes images of
-values 0 to 255 and gives them back in the same units; scaling and mean are inside.
+writes requests.npy, trained.npz, mean.npy, tfae/1, keras, converted/onnx and so on. Every model
+takes images of values 0 to 255 and gives them back in the same units; scaling and mean are inside.
 """
 
 import argparse
@@ -18,9 +18,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+import systems
 import workloads
 
 STEPS, REQUESTS, MAX_VALUE = 300, 100, 255
+TARGETS = ("onnx", "openvino", "litert")
 
 
 def tfae(workload, folder):
@@ -43,27 +45,31 @@ def keras(workload, folder):
   import keras as keras_package
   from contenders import keras as contender
   weights = workloads.load_weights(folder / "trained.npz")
-  inner = contender.MODELS[workload.system](weights)
-  images = keras_package.Input((28, 28, 1), name="images")
+  inner = contender.Model(systems.system(workload.system))
+  images = keras_package.Input(systems.IMAGE, name="images")
   mean = np.load(folder / "mean.npy")
   model = keras_package.Model(images, (inner(images / MAX_VALUE - mean) + mean) * MAX_VALUE)
-  inner.set_weights(weights)
+  inner.take(weights)
   model.export(folder / "keras", verbose=False)
 
 
-def onnx(workload, folder):
-  """Converts tfae's export with tf2onnx."""
-  del workload
-  subprocess.run([sys.executable, "-m", "tf2onnx.convert", "--saved-model", folder / "tfae" / "1",
-                  "--signature_def", "reconstruct", "--opset", "18", "--output",
-                  folder / "tfae.onnx"], check=True)
+def convert(target, folder):
+  """Converts tfae's export by the program that users have for it."""
+  subprocess.run([sys.executable, systems.ROOT / "export" / "convert_saved_model.py",
+                  f"--saved_model={folder / 'tfae' / '1'}", f"--to={target}",
+                  f"--examples={folder / 'requests.npy'}", f"--out={folder / 'converted'}"],
+                 check=True)
 
 
 if __name__ == "__main__":
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-  parser.add_argument("exporter", choices=("tfae", "keras", "onnx"))
+  parser.add_argument("exporter", choices=("tfae", "keras", *TARGETS))
   parser.add_argument("workload", choices=workloads.WORKLOADS)
   parser.add_argument("folder", type=pathlib.Path)
   arguments = parser.parse_args()
-  sys.path.insert(1, str(workloads.ROOT))
-  globals()[arguments.exporter](workloads.WORKLOADS[arguments.workload], arguments.folder)
+  if arguments.exporter in TARGETS:
+    convert(arguments.exporter, arguments.folder)
+  else:
+    sys.path.insert(1, str(systems.ROOT))
+    {"tfae": tfae, "keras": keras}[arguments.exporter](
+        workloads.WORKLOADS[arguments.workload], arguments.folder)

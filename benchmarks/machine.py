@@ -51,7 +51,7 @@ def append(path, text, versions):
   packages = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
   # Where the files lie here is nobody's business.
   flags = [word for word in sys.argv[1:]
-           if not word.startswith("--markdown") and word != path]
+           if not word.startswith(("--markdown", "--folder")) and word != path]
   command = shlex.join(["python", f"benchmarks/{pathlib.Path(sys.argv[0]).name}", *flags])
   with open(path, "a", encoding="utf-8") as file:
     file.write(f"\n{text}\nCommit {commit}; {packages}; {machine.kind()}; `{command}`\n")

@@ -1,11 +1,12 @@
-"""Serving latency: tfae's frozen export beside the same weights exported by Keras and to ONNX.
+"""Serving latency: tfae's frozen export, in TensorFlow and converted, beside Keras's.
 
     python benchmarks/serve_latency.py [--workloads=S04:100,S05:100] [--rounds=5]
 
-Every runtime is a process of its own that has only the exported files; all are asked in turn,
+Every runtime is a process of its own that has only the exported files (ONNX and OpenVINO a file a
+signature, so their size is that of several graphs); all are asked in turn,
 round by round. A call goes from numpy array to numpy array. Loading and the first call are
-measured in fresh processes, once a start. The outputs must agree with tfae's to 1e-5 of their
-largest value.
+measured in fresh processes, once a start. Runtimes have their own number of threads, but all
+compute in float32. The outputs must agree with tfae's to 1e-5 of their largest value.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from contest import Contest, Row, slug, spread, table
 from worker import Failed
 
 AGREE = 1e-5  # largest difference of outputs, relative to the largest, that is not marked
-CALLS = {1: 400, 100: 60}  # calls a round at each batch size
+CALLS = {1: 400, 32: 120, 100: 60}  # calls a round at each batch size
 ROWS = [
     Row("tfae export", "tfae export", "tensorflow", "contenders.saved_model",
         {"path": "tfae/1"}),
@@ -33,14 +34,19 @@ ROWS = [
         {"path": "keras"}),
     Row("Keras export, serve()", "Keras, serve", "keras", "contenders.saved_model",
         {"path": "keras", "endpoint": "serve"}),
-    Row("tfae export in ONNX Runtime", "ONNX Runtime", "onnxruntime", "contenders.onnx",
-        {"path": "tfae.onnx"})]
+    *(Row(f"tfae export in {name}", name, module, "contenders.client",
+          {"path": f"converted/{target}", "client": f"{target}_client", "package": package})
+      for name, target, module, package in (
+          ("ONNX Runtime", "onnx", "onnxruntime", "onnxruntime"),
+          ("OpenVINO", "openvino", "openvino", "openvino"),
+          ("LiteRT", "litert", "ai_edge_litert", "ai-edge-litert")))]
 
 
 def make(workload, folder, say):
   """Exports; returns {path of a model: why it is not there}."""
   missing = {}
-  for exporter, path in (("tfae", "tfae/1"), ("keras", "keras"), ("onnx", "tfae.onnx")):
+  for exporter, path in (("tfae", "tfae/1"), ("keras", "keras"),
+                         *((target, f"converted/{target}") for target in exports.TARGETS)):
     done = subprocess.run([sys.executable, exports.__file__, exporter, workload.name, folder],
                           capture_output=True, text=True, check=False)
     if done.returncode:
@@ -53,9 +59,9 @@ def make(workload, folder, say):
 
 
 def size(path):
-  """Returns the bytes of a file, or of all files in a folder."""
-  return sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*"))
-             if f.is_file())
+  """Returns the bytes of all files in a folder but for the requests that warm a server up."""
+  return sum(file.stat().st_size for file in path.rglob("*")
+             if file.is_file() and "assets.extra" not in file.parts)
 
 
 def measure(workload, rounds, starts, folder):
@@ -120,7 +126,7 @@ def cells(found):
   for row in ROWS:
     name = row.name
     if name in found["absent"]:
-      result.append([name, found["absent"][name].splitlines()[0][:60]] + [""] * (len(HEADER) - 2))
+      result.append([name, found["absent"][name].splitlines()[0][:40]] + [""] * (len(HEADER) - 2))
       continue
     middle = lambda key: statistics.median(found[key][name])
     line = [name, f"{found['size'][name] / 1e6:.2f}", f"{middle('load'):.3f}",
@@ -139,7 +145,7 @@ def report(workload, rounds, starts, found, markdown):
   title = f"Serving {workload.system}"
   return "\n\n".join([
       f"### {title}" if markdown else f"\n{title}",
-      f"{rounds} rounds of {' and '.join(f'{n} calls at batch {b}' for b, n in CALLS.items())}, "
+      f"{rounds} rounds of {', '.join(f'{n} calls at batch {b}' for b, n in CALLS.items())}; "
       f"{starts} starts; medians. An idle runtime used at most {found['idle']:.1%} of a core.",
       table(HEADER, cells(found), markdown)]) + "\n"
 

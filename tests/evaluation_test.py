@@ -67,3 +67,10 @@ def test_pca_is_the_singular_value_decomposition_of_centred_training_images(comp
 def test_pca_with_fewer_images_than_components_uses_what_there_is():
   found = evaluation.pca_errors(IMAGES[:3], IMAGES[:3], 6, 255)["squared_error"]
   np.testing.assert_allclose(found, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("side, images", [(8, 1000), (128, 1000), (256, 256)])
+def test_a_chunk_has_at_most_64_mib_of_the_largest_layer(side, images):
+  encoder = tfae.Stack((tfae.Conv2D(1, 1), tfae.Flatten(), tfae.Dense(1)), (side, side, 1), seed=0)
+  found = evaluation.chunk_size(tfae.Autoencoder(encoder, tfae.mirror(encoder), scale=1.0))
+  assert found == images and found * side**2 * 4 <= 2**26

@@ -184,7 +184,7 @@ def test_a_written_png_is_read_back_and_what_lies_outside_is_clipped(tmp_path, p
     images.write_png(tmp_path / "x.png", np.zeros((4, 3, 5)), 16)
 
 
-@pytest.mark.parametrize("dataset", [None, "images"])
+@pytest.mark.parametrize("dataset", [None, "images", "tfrecord"])
 def test_no_flipped_bit_of_a_png_changes_pixels_in_silence(tmp_path, dataset):
   # Smooth, as pictures are: of noise zlib keeps the bytes as they are, and finds more by itself.
   pixels = np.asarray(Image.fromarray(np.random.default_rng(0).integers(
@@ -234,7 +234,7 @@ def test_a_model_of_image_files_is_fed_the_bits_that_training_was_fed(tmp_path, 
     batches = Batches(part.images, len(part))
     (trained,), order = batches.read(0, 1, 1), batches.indices(0, 1)[0].numpy()
     for image, row in zip(trained[0].numpy(), order, strict=True):
-      path = part.images.paths[row]
+      path = part.images.names[row]
       images.check(path, wanted, resize=True)
       found, notes = images.read(path, wanted, resize=True)
       assert found.dtype == np.float32 and found.shape == (1, *size, channels)
@@ -246,7 +246,7 @@ def test_a_model_of_image_files_is_fed_the_bits_that_training_was_fed(tmp_path, 
 
 
 def test_a_model_of_image_files_is_given_none_that_training_would_have_refused(tmp_path):
-  wanted = Wanted((4, 3, 3), 255, dataset="images")
+  wanted = Wanted((4, 3, 3), 255, dataset="tfrecord")
   data = save(tmp_path, COLOURS).read_bytes()
   flipped = bytearray(data)
   flipped[-20] ^= 1

@@ -177,3 +177,21 @@ def test_many_torn_lines_are_one_warning_that_names_the_first_of_them(tmp_path, 
   assert workdirs.read_metrics(tmp_path) == [line(10, loss=0.25)]
   (said,) = [r.getMessage() for r in caplog.records if r.name.startswith("tfae")]
   assert "lines 1, 2, 3, 4, 5 and 2 more are no whole metrics line" in said
+
+
+def test_the_wait_for_input_is_a_share_of_the_time_since_the_last_line_and_of_all_time(
+    monkeypatch):
+  now = [100.0, 7.0]  # the clock, seconds waited
+  monkeypatch.setattr(metrics.time, "monotonic", lambda: now[0])
+  wait = metrics.InputWait(lambda: now[1])
+  assert wait.summary() is None  # no step was taken
+  now[:] = 110.0, 8.0
+  assert wait.lap() == {"input_wait": 0.1}
+  now[:] = 120.0, 13.0
+  assert wait.lap() == {"input_wait": 0.5}
+  assert wait.summary() == "waited for input 30.0% of 20 s"
+
+
+def test_where_nothing_is_waited_for_nothing_is_said_of_it():
+  wait = metrics.InputWait(lambda: None)
+  assert wait.lap() == {} and wait.summary() is None

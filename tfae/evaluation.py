@@ -10,19 +10,21 @@ from tfae.data.pipeline import Batch
 
 _MOST_IMAGES = 1000
 _MOST_VALUES = 2**26  # in one layer's output: 256 MiB of float32
+# In an evaluation beside training, which is not to need much more memory than a step does.
+_MOST_BESIDE = 2**24
 _CLIPPED = 1e-7  # no logarithm of 0
 
 
-def fitting(model):
+def fitting(model, values=_MOST_VALUES):
   """Returns how many examples, or codes, the largest layer has room for at a time."""
   largest = max(math.prod(shape) for stack in model.components.values()
                 for shape in stack.value_shapes)
-  return max(1, _MOST_VALUES // largest)
+  return max(1, values // largest)
 
 
 def chunk_size(model):
   """Returns how many images are on the device at a time: at most 1,000, fewer for large layers."""
-  return max(1, min(_MOST_IMAGES, fitting(model) // model.copies))
+  return max(1, min(_MOST_IMAGES, fitting(model, _MOST_BESIDE) // model.copies))
 
 
 def chunks(split, size):

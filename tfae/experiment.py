@@ -158,7 +158,8 @@ def check_fit(experiment, data):
 FREE_FIELDS = ("epochs", "steps", "steps_per_loop", "jit_compile", "placement", "strategy",
                "checkpoints", "logging", "early_stopping")
 # Where weights came from is not their identity: `tfae.transfer` compares the weights themselves.
-_COMPARED_ELSEWHERE = ("transfer.init_from",)
+# Nor is where images are: their checksum is compared.
+_COMPARED_ELSEWHERE = ("transfer.init_from", "data.memory_map")
 
 
 # Sections whose field `name` says which class they are, of which there are many.

@@ -1,7 +1,7 @@
 """Image files from outside, brought to what a model takes: size, channels, units; and back to PNG.
 
 Whatever is changed on the way is said, in words, in a list of notes. NumPy and Pillow; for a model
-that was trained on image files what decoded those, `tfae.data.folder`.
+that was trained on image files what decoded those, `tfae.data.encoded`.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tfae import files
 from tfae.data import folder
 from tfae.errors import InputError
+from tfae.specs.data import ENCODED
 
 _LARGEST = 2**14  # pixels of a side: beyond it a file is no picture of a digit
 _DARK, _BRIGHT = 0.25, 0.75  # of a border: between them it says nothing about polarity
@@ -39,7 +40,7 @@ class Wanted:
   @property
   def from_files(self):
     """Whether the model was trained on image files."""
-    return self.dataset == "images"
+    return self.dataset in ENCODED
 
 
 def border(images, max_value):
@@ -68,14 +69,14 @@ def read(path, wanted, *, resize=False, invert=False):
     path: a PNG, JPEG or other file that Pillow reads, one image; or .npy, `[height, width]`,
       `[height, width, channels]` or `[n, height, width, channels]`, in the data set's units.
     wanted: a `Wanted`. If the model was trained on image files, PNG and JPEG files are taken and
-      decoded as `tfae.data.folder` does, to the bit; what it refuses is refused.
-    resize: whether an image of another size is brought to the model's: as `tfae.data.folder` does,
+      decoded as `tfae.data.encoded` does, to the bit; what it refuses is refused.
+    resize: whether an image of another size is brought to the model's: as `tfae.data.encoded` does,
       if the model was trained on image files; else by averaging over areas, keeping its aspect
       ratio, padded on the shorter side with the median of its border.
     invert: whether bright becomes dark.
 
   A flipped bit of a PNG is refused; one in the pixels of a JPEG, which has no checksum, may go
-  unnoticed: see `tfae.data.folder`.
+  unnoticed: see `tfae.data.encoded`.
 
   Raises:
     InputError: a file that can't be read, another size without `resize`, values that are not
@@ -168,7 +169,7 @@ def _check_resize(path, size, wanted, resize):
 
 
 def _listed(path, wanted, resize):
-  """Returns (`tfae.data.folder.FolderImages` of one file, notes); decodes nothing."""
+  """Returns (`tfae.data.stored.StoredImages` of one file, notes); decodes nothing."""
   height, width, channels = wanted.shape
   listed, header = folder.read_one(path, (height, width), channels)
   notes = []

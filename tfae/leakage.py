@@ -14,7 +14,8 @@ from tfae import workdir as workdirs
 from tfae.errors import InputError
 
 _LOG = logging.getLogger(__name__)
-_NO_SPLIT = ("size", "channels")  # fields of `Data` that change images, not what they are for
+# Fields of `Data` that change images, or where they are kept, not what they are for.
+_NO_SPLIT = ("size", "channels", "memory_map")
 
 
 def warn(init_from, data):

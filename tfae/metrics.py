@@ -129,6 +129,38 @@ def _purge_events(writer, step):
                          event=event.SerializeToString())
 
 
+class InputWait:
+  """Which share of the time steps waited for their input, since there is this object.
+
+  waited: a function without arguments, of the seconds waited so far; None: they never wait, as
+    with images on the device.
+  """
+
+  def __init__(self, waited):
+    self._waited = waited
+    self._first = self._last = self._now()
+
+  def lap(self):
+    """Returns {"input_wait": share since the last call, 0 to 1}, {} if steps never wait."""
+    before, self._last = self._last, self._now()
+    return {} if self._last[1] is None else {"input_wait": _share(before, self._last)}
+
+  def summary(self):
+    """Returns a line about all of the time, or None if steps never wait, or there were none."""
+    now = self._now()
+    if now[1] in (None, self._first[1]):
+      return None
+    return f"waited for input {_share(self._first, now):.1%} of {now[0] - self._first[0]:.3g} s"
+
+  def _now(self):
+    return time.monotonic(), self._waited()
+
+
+def _share(before, after):
+  (began, waited), (now, in_all) = before, after
+  return (in_all - waited) / max(now - began, 1e-9)
+
+
 class Progress:
   """A tqdm bar on a terminal, else a plain line at most every few seconds; both on stderr.
 

@@ -9,7 +9,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from tfae.data import folder
+from tfae.data import encoded
 from tfae.errors import InputError, check_choice
 
 KINDS = ("uint8", "bytes")
@@ -37,7 +37,7 @@ def add(signatures, kinds, image_shape, max_value):
     signatures: {key: `graph.Signature`}. `serving_default`, a double of another one, gets none.
     kinds: some of KINDS. `uint8` takes `images_uint8`, uint8 `[batch, *image_shape]`, 0 to 255;
       `bytes` takes `image_bytes`, string `[batch]`, a PNG or JPEG file each, decoded, cut and
-      resized as `tfae.data.folder` does. An alpha channel is ignored, of 16 bits the upper 8 are
+      resized as `tfae.data.encoded` does. An alpha channel is ignored, of 16 bits the upper 8 are
       taken, and one file that can't be decoded fails the whole request.
     image_shape: of one image.
     max_value: largest value of an image in the dataset's units; white, 255, becomes that.
@@ -104,7 +104,7 @@ class _Pixels:
   def _images(self, value):
     import tensorflow as tf
     if self._kind == "bytes":
-      value = tf.map_fn(lambda data: folder.decode(data, self._image_shape), value,
+      value = tf.map_fn(lambda data: encoded.decode(data, self._image_shape), value,
                         fn_output_signature=tf.TensorSpec(self._image_shape, tf.uint8))
     return tf.cast(value, tf.float32) * tf.constant(self._unit, tf.float32)
 

@@ -209,6 +209,7 @@ class Run:
                   signals.received is None and self.step < self.total_steps, self.strategy.chief)
 
   def _train(self, log, bar, signals, evaluations):
+    wait = metrics.InputWait(lambda: self.batches.waited)
     saved = interval_began = time.monotonic()
     interval_first, cap = self.step, 1
     while count := self._next_steps(cap, signals):
@@ -231,13 +232,16 @@ class Run:
         _, norm, learning_rate = map(float, self.loop.last.numpy())
         log.write("train", self.step, self._epoch, {
             "loss": self.loop.reset("interval"), "gradient_norm": norm,
-            "learning_rate": learning_rate}, {"time": time.time(), "images_per_second": rate})
+            "learning_rate": learning_rate}, {
+                "time": time.time(), "images_per_second": rate, **wait.lap()})
       improved = False
       if self.step % self.batches.steps_per_epoch == 0:
         improved = self._end_epoch(log, bar, evaluations)
       if improved or time.monotonic() - saved >= self._experiment.checkpoints.seconds:
         self._save(log)
         saved = time.monotonic()
+    if summary := wait.summary():
+      bar.say(summary, always=True)
 
   def _next_steps(self, cap, signals):
     """Returns how many steps, at most `cap`, the next loop takes; 0 at the end.

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 import tfae
 import workloads
-from tfae import experiment as experiments
 from tfae import run as tfae_run
 from tfae import training
 
@@ -34,7 +33,7 @@ class Contender:
     if whole:  # the end comes from outside
       changes["epochs"] = 10_000
     experiment = workloads.experiment(workloads.WORKLOADS[workload], **changes)
-    data = experiments.load_data(experiment)
+    data = workloads.data(experiment)
     if whole:
       self._run = training.prepare(experiment, data, pathlib.Path(folder) / "run")
       self._gate = Gate(self._run)

@@ -11,6 +11,7 @@ import pytest
 import sklearn.datasets
 
 from tfae.data import datasets
+from tfae.data.stored import StoredImages
 from tfae.errors import InputError
 
 
@@ -290,3 +291,51 @@ def test_mnist_loads_whole_with_the_known_mean():
 def test_arrays_that_are_no_images_or_labels_are_refused_by_name(images, labels, named):
   with pytest.raises(InputError, match=named):
     datasets.Split(images, labels)
+
+
+@pytest.fixture
+def raw(folder):
+  """The same as raw files."""
+  path = folder / "train-labels.gz"
+  (folder / "train-labels").write_bytes(gzip.decompress(path.read_bytes()))
+  path.unlink()
+  return folder
+
+
+@pytest.mark.parametrize("fields", [
+    {}, {"validation": 7, "seed": 3}, {"pool": True, "train_range": (30, 44), "test_range": (0, 9)},
+    {"train_range": (0, 40, 3), "labels_per_class": 2}])
+def test_mapped_images_are_those_that_are_read_and_so_is_their_identity(raw, fields):
+  if "pool" in fields:
+    (raw / "train-labels").unlink()
+  held = datasets.load("idx", raw, memory_map="off", **fields)
+  lazy = datasets.load("idx", raw, memory_map="on", **fields)
+  assert isinstance(held.train.images, np.ndarray) and isinstance(lazy.test.images, StoredImages)
+  assert lazy.sha256 == held.sha256 and lazy.classes == held.classes
+  for part in ("train", "validation", "test"):
+    one, other = getattr(held, part), getattr(lazy, part)
+    assert (one is None) == (other is None)
+    if one is not None:
+      assert other.images.shape == one.images.shape and other.images.dtype == one.images.dtype
+      np.testing.assert_array_equal(other.images[:], one.images)
+      np.testing.assert_array_equal(other.images[::-2], one.images[::-2])
+      np.testing.assert_array_equal(other.labels, one.labels)
+      mean = other.images.mean(axis=0, dtype=np.float64)
+      assert mean.tobytes() == one.images.mean(axis=0, dtype=np.float64).tobytes()
+
+
+def test_raw_files_of_more_than_the_bound_are_mapped_and_none_that_are_packed(raw, monkeypatch):
+  size = sum((raw / name).stat().st_size for name in ("train-images-idx3-ubyte",
+                                                      "t10k-images.idx3-ubyte"))
+  kind = lambda: type(datasets.load("idx", raw).train.images)
+  assert kind() is np.ndarray
+  monkeypatch.setattr(datasets, "_MOST_IN_MEMORY", size)
+  assert kind() is np.ndarray
+  monkeypatch.setattr(datasets, "_MOST_IN_MEMORY", size - 1)
+  assert kind() is StoredImages
+  (raw / "t10k-images.gz").write_bytes(gzip.compress(
+      (raw / "t10k-images.idx3-ubyte").read_bytes()))
+  (raw / "t10k-images.idx3-ubyte").unlink()
+  assert kind() is np.ndarray
+  with pytest.raises(InputError, match="t10k-images.gz: is gzip, which can't be memory-mapped. Un"):
+    datasets.load("idx", raw, memory_map="on")

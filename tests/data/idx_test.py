@@ -306,3 +306,21 @@ def test_a_declared_size_costs_no_memory_before_the_data_are_there(tmp_path, siz
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
   finally:
     tracemalloc.stop()
+
+
+def test_mapped_images_are_those_of_the_file_and_can_not_be_written_to(tmp_path):
+  images = idx.map_images(put(tmp_path, IMAGE_BYTES))
+  np.testing.assert_array_equal(images, IMAGES)
+  assert isinstance(images, np.memmap) and images.dtype == np.uint8 and not images.flags.writeable
+  assert idx.is_raw(tmp_path / "file-ubyte")
+
+
+@pytest.mark.parametrize("data, parts", [
+    (IMAGE_BYTES[:-1], ("truncated: found 45 bytes", "expected 46 (a header of 16 bytes")),
+    (IMAGE_BYTES + b"\0", ("trailing bytes: found 47 bytes", "expected 46")),
+    (header(2**32 - 1, 2**32 - 1, 2**32 - 1), ("truncated", "16")),
+    (LABEL_BYTES, ("rank at offset 3", "found 1, expected 3")),
+    (gzip.compress(IMAGE_BYTES), ("is gzip", "Unpack it, or use data.memory_map='off'")),
+    (b"", ("truncated: found 0 bytes",))])
+def test_a_file_that_can_not_be_mapped_is_refused_as_it_is_read(tmp_path, data, parts):
+  refused(idx.map_images, put(tmp_path, data), *parts)

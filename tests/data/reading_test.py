@@ -16,6 +16,7 @@ from tfae import evaluation, training
 from tfae.data import folder, reading
 from tfae.data.datasets import Dataset, Split
 from tfae.data.pipeline import Batches
+from tfae.data.stored import StoredImages
 from tfae.errors import InputError
 
 TRAIN, VALIDATION, TEST = 23, 6, 5
@@ -99,7 +100,7 @@ def test_what_was_read_is_on_the_device_of_the_data(files):
 
 def test_a_loop_has_at_most_16_mib_of_images(files):
   assert pair(files, batch_size=1)[0].most_steps == 2**24 // 12
-  big = folder.FolderImages(files._files, (1024, 1024), 3)
+  big = StoredImages(files.store, (1024, 1024, 3))
   assert Batches(big, 4).most_steps == 1
   assert Batches(big, 3).most_steps == 1 and Batches(big, 1).most_steps == 5
 

@@ -28,6 +28,8 @@ POOLED = {"pool": True, "train_range": (0, 5), "test_range": (7, 9)}
     {"validation": 7, "train_on": "validation"},
     {"name": "images", "size": (64, 48)},
     {"name": "images", "size": (1, 4096), "channels": 1},
+    {"name": "idx", "memory_map": "on"},
+    {"name": "tfrecord", "size": (64, 48), "channels": 3},
 ])
 def test_splits_that_make_sense_are_taken_and_survive_json(fields):
   experiment = experiments.Experiment(data=Data(**fields))
@@ -65,12 +67,15 @@ def test_splits_that_make_sense_are_taken_and_survive_json(fields):
     ({"labels_per_class": -1}, ("data.labels_per_class=-1",)),
     ({"labels_per_class": 2.0}, ("data.labels_per_class=2.0",)),
     ({"name": "images"}, ("data.size=None", "(height, width)")),
+    ({"name": "tfrecord"}, ("data.size=None: 'tfrecord' needs",)),
     ({"name": "images", "size": 64}, ("data.size=64", "(64, 64)")),
     ({"name": "images", "size": (0, 4)}, ("data.size[0]=0",)),
     ({"name": "images", "size": (4, 5000)}, ("data.size[1]=5000", "4096")),
     ({"name": "images", "size": (4, 4), "channels": 2}, ("data.channels=2", "1 (grey) or 3")),
-    ({"name": "mnist", "size": (4, 4)}, ("data.size=(4, 4)", "'images' only")),
-    ({"name": "mnist", "channels": 1}, ("data.channels=1", "'images' only")),
+    ({"name": "mnist", "size": (4, 4)}, ("data.size=(4, 4)", "'images' and 'tfrecord' only")),
+    ({"name": "mnist", "channels": 1}, ("data.channels=1", "'images' and 'tfrecord' only")),
+    ({"name": "mnist", "memory_map": "on"}, ("data.memory_map='on'", "'idx' only, not 'mnist'")),
+    ({"name": "idx", "memory_map": True}, ("data.memory_map=True", "'auto', 'on', 'off'")),
     ({"name": "cifar"}, ("Did you mean 'cifar10'",)),
 ])
 def test_splits_that_make_none_are_refused_by_field_and_value(fields, parts):

@@ -8,38 +8,40 @@ import pathlib
 
 import numpy as np
 
-from tfae.data import cifar, folder, idx, mnist, splits
-from tfae.data.folder import FolderImages
+from tfae.data import cifar, folder, idx, mnist, records, splits
+from tfae.data.mapped import Maps
 from tfae.data.origin import Origin
+from tfae.data.stored import StoredImages
 from tfae.errors import InputError, check_int
 from tfae.specs.data import Data
 
 _DIGITS_TEST = 297  # leaves 1,500 for training
 _DIGITS_TEST_SEED = 20240229  # any constant: the test images never depend on a run's seed
+_MOST_IN_MEMORY = 2**28  # bytes of raw IDX image files that memory_map='auto' reads into memory
 _LISTED = 20  # names of a folder shown in an error
-_FILES = {"idx": "IDX files", "images": "PNG or JPEG files"}
+_FILES = {"idx": "IDX files", "images": "PNG or JPEG files", "tfrecord": "TFRecord files"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
   """Images, uint8 [n, height, width, channels], and their labels, integers [n] or None.
 
-  Arrays become read-only. `images` may be a `tfae.data.folder.FolderImages`, which decodes what is
+  Arrays become read-only. `images` may be a `tfae.data.stored.StoredImages`, which reads what is
   asked for. Other integers and real numbers may be given by hand. Raises InputError for anything
   else.
   """
-  images: np.ndarray | FolderImages
+  images: np.ndarray | StoredImages
   labels: np.ndarray | None
 
   def __post_init__(self):
     for name, value in (("images", self.images), ("labels", self.labels)):
       if name == "labels" and value is None:
         continue
-      if name == "images" and isinstance(value, FolderImages) and len(value):
+      if name == "images" and isinstance(value, StoredImages) and len(value):
         continue
       if not isinstance(value, np.ndarray) or value.dtype.kind not in "uif" or not len(value):
         found = (f"{value.dtype} of shape {value.shape}"
-                 if isinstance(value, (np.ndarray, FolderImages)) else type(value).__name__)
+                 if isinstance(value, (np.ndarray, StoredImages)) else type(value).__name__)
         raise InputError(f"Split.{name}: found {found}; expected a NumPy array of integers or real "
                          "numbers with at least one entry. np.asarray(..., np.float32) makes one.")
       value.flags.writeable = False
@@ -86,13 +88,15 @@ class Dataset:
   def sha256(self):
     """Hex digest over name, dtype, shape and bytes of every split's arrays: the data's identity.
 
-    Of images in a folder: over names, sizes and bytes of their files.
+    Of images in a folder: over names, sizes and bytes of their files; of those in TFRecord
+    files over their sizes and bytes.
     """
     digest = hashlib.sha256()
     for path, array in self._arrays:
       digest.update(f"{path} {array.dtype.str} {array.shape}\n".encode())
-      digest.update(array.identity() if isinstance(array, FolderImages)
-                    else np.ascontiguousarray(array))
+      for piece in (array.identity() if isinstance(array, StoredImages)
+                    else [np.ascontiguousarray(array)]):
+        digest.update(piece)
     return digest.hexdigest()
 
 
@@ -112,6 +116,7 @@ def load(name, data_dir=None, validation=0, seed=0, stratify=False, **fields):
     features from tiny images, 2009.
   images: the PNG and JPEG files of the folder `data_dir`, values 0 to 255, decoded when they are
     used (see tfae.data.folder).
+  tfrecord: the same in the TFRecord files of `data_dir` (see tfae.data.records).
 
   Args:
     name: one of these.
@@ -122,7 +127,7 @@ def load(name, data_dir=None, validation=0, seed=0, stratify=False, **fields):
   Returns:
     A `Dataset`. Images of each part keep the original order. What was verified is what is used:
     nothing is read twice, and the files of 'idx' and 'cifar10' are those of one moment; an image
-    file that has changed since then is an error where it is decoded.
+    file that has changed since then is an error where it is read.
 
   Raises:
     InputError: a bad argument; files that are missing, ambiguous, damaged, changed while they are
@@ -142,7 +147,7 @@ def load_config(config, data_dir=None, seed=0):
   if name in _FILES and not data_dir:
     raise InputError(f"data_dir={data_dir!r}: expected a folder of {_FILES[name]} for {name!r}.")
   parts = {"digits": _digits, "mnist": _mnist, "idx": _idx, "cifar10": _cifar10,
-           "images": _images}[name](config, data_dir)
+           "images": _images, "tfrecord": _tfrecord}[name](config, data_dir)
   origin = Origin(tuple(0 if part is None else len(part) for part in parts),
                   tuple(None if part is None else part.labels for part in parts), config, seed)
   train, validation, test = (None if rows is None else _select(parts, rows)
@@ -159,14 +164,14 @@ def _select(parts, rows):
       return part if len(rows) == size else _take(part, rows - first)
     first += size
   images, labels = [part.images for part in parts], [part.labels for part in parts]
-  whole = images[0].joined(images[1]) if isinstance(images[0], FolderImages) \
+  whole = images[0].joined(images[1]) if isinstance(images[0], StoredImages) \
       else np.concatenate(images)
   return _take(Split(whole, None if labels[0] is None else np.concatenate(labels)), rows)
 
 
 def _take(split, rows):
   images = split.images
-  return Split(images.subset(rows) if isinstance(images, FolderImages) else images[rows],
+  return Split(images.subset(rows) if isinstance(images, StoredImages) else images[rows],
                None if split.labels is None else split.labels[rows])
 
 
@@ -184,7 +189,7 @@ def _mnist(_, data_dir):
                for part in ("train", "test"))
 
 
-def _idx(_, data_dir):
+def _idx(config, data_dir):
   directory = pathlib.Path(data_dir)
   try:
     names = sorted(os.listdir(directory))
@@ -195,14 +200,31 @@ def _idx(_, data_dir):
             _one(directory, names, prefixes, "labels", required=False))
            for prefixes in (("train",), ("test", "t10k"))]
   with idx.unchanged([path for pair in paths for path in pair if path]):
-    train, test = (_split(idx.read_images(images), None) if labels is None else
-                   _split(*idx.read_pair(images, labels, classes=None))
+    read = idx.map_images if _is_mapped(config, paths) else idx.read_images
+    train, test = (_split(read(images), None) if labels is None else
+                   _split(*idx.read_pair(images, labels, classes=None, read=read))
                    for images, labels in paths)
+    parts = (train, test) if read is idx.read_images else _mapped(paths, train, test)
   if train.images.shape[1:] != test.images.shape[1:]:
     sizes = ["{} x {}".format(*split.images.shape[1:3]) for split in (train, test)]
     raise InputError(f"{paths[1][0]}: found images of {sizes[1]} (height x width), expected "
                      f"{sizes[0]} as in {paths[0][0]}.")
-  return train, test
+  return parts
+
+
+def _is_mapped(config, paths):
+  if config.memory_map != "auto":
+    return config.memory_map == "on"
+  images = [path for path, _ in paths]
+  return all(map(idx.is_raw, images)) and sum(map(os.path.getsize, images)) > _MOST_IN_MEMORY
+
+
+def _mapped(paths, *parts):
+  """Returns the Splits of mapped images as such of one store."""
+  store = Maps([(str(path), part.images[..., 0]) for (path, _), part in zip(paths, parts)])
+  rows = np.split(np.arange(len(store)), [len(parts[0])])
+  return tuple(Split(StoredImages(store, part.images.shape[1:], some), part.labels)
+               for part, some in zip(parts, rows))
 
 
 def _cifar10(_, data_dir):
@@ -214,6 +236,15 @@ def _images(config, data_dir):
   if found[1] is None and not splits.joined(config):
     raise InputError(f"{data_dir}: has no sub-folders train and test, so data.fractions, such as "
                      "(.8, .1, .1), or data.pool with ranges must say which images are for what.")
+  return tuple(None if part is None else Split(*part) for part in found)
+
+
+def _tfrecord(config, data_dir):
+  found = records.read(data_dir, config.size, config.channels or 3)
+  if found[1] is None and not splits.joined(config):
+    raise InputError(f"{data_dir}: no shard has train or test in its name, so data.fractions, such "
+                     "as (.8, .1, .1), or data.pool with ranges must say which images are for "
+                     "what.")
   return tuple(None if part is None else Split(*part) for part in found)
 
 

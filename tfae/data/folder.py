@@ -5,29 +5,18 @@
     DIR/train/..., DIR/test/...    either of these in two parts
 
 Files are told by their content, not by their name; names that begin with a dot are left alone.
-An image is cut to the proportions of the wanted size around its centre, and resized by area: each
-pixel is the mean of what it covers, rounded. Grey files become colour by repetition, colour files
-grey as libpng and libjpeg weigh the channels. An EXIF rotation is not applied. What PNG and JPEG
-can hold beyond 8 bits and three channels (16 bits, transparency, CMYK) is refused, with the way
-out: see `tfae.data.picture`.
-
-Of a PNG every checksum is looked at: damage is an error. A JPEG has none. One that is cut off or
-whose tables are wrong is an error too; but a changed bit in its pixels is other pixels, for the
-decoder goes on: libjpeg warns at most, in a line on stderr that names no file and that TensorFlow's
-op does not return. A run's sha256 tells such a file from the right one, not which of the two is
-right.
+What is done with them is said in `tfae.data.encoded`.
 """
 
 import concurrent.futures
-import functools
 import hashlib
-import operator
 import os
 import pathlib
 
 import numpy as np
 
-from tfae.data import idx, picture
+from tfae.data import idx, picture, stored
+from tfae.data.encoded import EncodedStore
 from tfae.errors import InputError
 
 PARTS = ("train", "test")
@@ -35,176 +24,52 @@ _READERS = 8  # threads: they wait for the disk, and hashing frees the interpret
 _AT_ONCE = 1000
 
 
-class FolderImages:
-  """Images in files, uint8 `[n, height, width, channels]`; in memory are only names and checksums.
+_STATE = np.dtype([("size", np.int64), ("time", np.int64), ("inode", np.uint64)])
 
-  As of a NumPy array: len, shape, dtype, ndim, `mean(axis=0)`, np.asarray, and indexing of the
-  first axis by an integer, a slice, a list or an array of integers, or a mask. Indexing reads and
-  decodes those images at once, in parallel, in tf.data, and returns a NumPy array.
 
-  Raises, while indexing:
-    InputError: a file that is gone, that changed since it was listed, or can't be decoded; by name.
+class Files(EncodedStore):
+  """A `tfae.data.stored.Store` of files below a folder, an image each."""
 
-  Attributes:
-    paths: list of str, in order.
-  """
+  whole_files = True
 
-  dtype = np.dtype(np.uint8)
-  ndim = 4
-
-  def __init__(self, files, size, channels):
+  def __init__(self, root, names, states, sha256):
     """Takes what `read` found.
 
     Args:
-      files: list of `_File`.
-      size: (height, width) of what is returned.
-      channels: 1 or 3.
+      root: the folder, str.
+      names: list of str, the files' paths within it.
+      states: `_STATE` [n], their `tfae.data.stored.state` before they were read.
+      sha256: uint8 [n, 32], of their contents.
     """
-    self._files = list(files)
-    self.shape = (len(self._files), *size, channels)
+    super().__init__(sha256)
+    self._root, self._names, self._states = root, names, states
 
-  def __len__(self):
-    return len(self._files)
+  def name(self, row):
+    """As `Store.name`: the path."""
+    return os.path.join(self._root, self._names[row])
 
-  @property
-  def paths(self):
-    """Where the files are."""
-    return [file.path for file in self._files]
+  def label(self, row):
+    """As `EncodedStore.label`: the path within the folder."""
+    return self._names[row]
 
-  @property
-  def encoded_paths(self):
-    """The same as bytes, for TensorFlow: a file's name need not be valid UTF-8."""
-    return list(map(os.fsencode, self.paths))
+  def size(self, row):
+    """As `EncodedStore.size`."""
+    return int(self._states["size"][row])
 
-  def subset(self, rows):
-    """Returns the FolderImages of some rows; decodes nothing."""
-    return FolderImages([self._files[row] for row in rows], self.shape[1:3], self.shape[3])
-
-  def joined(self, other):
-    """Returns the FolderImages of these files and then those of `other`, of the same shape."""
-    return FolderImages(self._files + other._files, self.shape[1:3], self.shape[3])
-
-  def identity(self):
-    """Returns bytes that stand for names, sizes and contents of the files, in order."""
-    digest = hashlib.sha256()
-    for file in self._files:
-      digest.update(f"{file.name}\0{file.state[0]}\0".encode(errors="surrogateescape"))
-      digest.update(file.sha256)
-    return digest.digest()
-
-  def __getitem__(self, rows):
-    try:
-      row = operator.index(rows)
-    except TypeError:
-      return self._decode(np.arange(len(self))[rows])
-    return self._decode(np.arange(len(self))[[row]])[0]
-
-  def __array__(self, dtype=None, copy=None):
-    if copy is False:
-      raise ValueError("images in files can't be an array without a copy.")
-    return self[:] if dtype is None else self[:].astype(dtype)
-
-  def mean(self, axis, dtype=np.float64):
-    """Returns the mean image, `[height, width, channels]`; only for axis=0. In bounded memory."""
-    if axis != 0:
-      raise ValueError(f"axis={axis}: images in files have a mean over axis 0 only.")
-    total = np.zeros(self.shape[1:], np.int64)
-    for start in range(0, len(self), self.chunk):
-      total += self[start:start + self.chunk].sum(axis=0, dtype=np.int64)
-    return (total / len(self)).astype(dtype)
-
-  @property
-  def chunk(self):
-    """How many images have 16 MiB together, at least 1: to go through them in bounded memory."""
-    return max(1, 2**24 // int(np.prod(self.shape[1:])))
+  def fetch(self, rows):
+    """As `Store.fetch`: paths as bytes, for a file's name need not be valid UTF-8."""
+    return np.array([os.fsencode(self.name(row)) for row in rows], object)
 
   def check_unchanged(self, rows):
-    """Raises InputError if a file is no longer the one that was listed."""
+    """As `Store.check_unchanged`."""
     for row in rows:
-      file = self._files[row]
-      if _state(file.path) != file.state:
-        raise InputError(f"{file.path}: changed or gone since the run began. Put it back, or start "
-                         "again in another workdir.")
-
-  def fail(self, rows, error):
-    """Raises the InputError of the first file among `rows` that is why decoding raised `error`."""
-    self.check_unchanged(rows)
-    import tensorflow as tf
-    for row in rows:
-      path = self._files[row].path
-      try:
-        with tf.device("/CPU:0"):
-          decode_file(os.fsencode(path), self.shape[1:])
-      except tf.errors.OpError as reason:
-        said = reason.message.split("}}")[-1].split("[Op:")[0].strip()[:200]
-        raise InputError(f"{path}: can't be decoded ({said}). Mend it or take it out of the folder."
-                         ) from error
-    raise error
-
-  def _decode(self, rows):
-    if not len(rows):
-      return np.zeros((0, *self.shape[1:]), np.uint8)
-    import tensorflow as tf  # heavy: listing a folder is done without it
-    try:
-      with tf.device("/CPU:0"):
-        images = decoder(self.shape[1:])(tf.constant(self.subset(rows).encoded_paths))
-    except tf.errors.OpError as error:
-      self.fail(rows, error)
-    self.check_unchanged(rows)
-    return images.numpy()
+      if stored.state(self.name(row)) != self._states[row].item():
+        raise stored.changed(self.name(row))
 
 
-def decode_file(path, shape):
-  """Returns the image of one file, uint8 `shape` (height, width, channels); an op of a graph."""
-  import tensorflow as tf
-  return decode(tf.io.read_file(path), shape)
-
-
-def decode(data, shape):
-  """Returns the image in the bytes of a PNG or JPEG file, a string tensor [], as `decode_file`."""
-  import tensorflow as tf
-  height, width, channels = shape
-  # The accurate transform, as other programs have it: TensorFlow's default is the fast one.
-  image = tf.cond(tf.io.is_jpeg(data),
-                  lambda: tf.io.decode_jpeg(data, channels, dct_method="INTEGER_ACCURATE"),
-                  lambda: tf.io.decode_png(data, channels))
-  # The largest centred piece of the wanted proportions, to the nearest pixel, at least one.
-  found, wanted = tf.shape(image, tf.int64)[:2], np.array([height, width])
-  other = wanted[::-1]
-  taken = tf.clip_by_value((2 * found[::-1] * wanted + other) // (2 * other), 1, found)
-  image = tf.slice(image, tf.concat([(found - taken) // 2, [0]], 0),
-                   tf.concat([taken, [channels]], 0))
-  image = tf.raw_ops.ResizeArea(images=image[None], size=(height, width))[0]
-  return tf.ensure_shape(tf.cast(tf.floor(image + 0.5), tf.uint8), shape)
-
-
-@functools.lru_cache(maxsize=8)
-def decoder(shape):
-  """Returns a function of paths, string [n], n >= 1, that gives their images [n, *shape]."""
-  import tensorflow as tf
-
-  @functools.partial(tf.function, autograph=False,
-                     input_signature=[tf.TensorSpec([None], tf.string)])
-  def decode(paths):
-    files = tf.data.Dataset.from_tensor_slices(paths).map(
-        lambda path: decode_file(path, shape), num_parallel_calls=os.cpu_count(),
-        deterministic=True)
-    return files.batch(tf.size(paths, tf.int64)).get_single_element()
-
-  return decode.get_concrete_function()
-
-
-class _File:
-  """One file: its path, its name within the folder, and what it was when it was read."""
-  __slots__ = "path", "name", "state", "sha256"
-
-  def __init__(self, path, name, state, sha256):
-    self.path, self.name, self.state, self.sha256 = path, name, state, sha256
-
-
-def _read_file(path, name):
-  """Returns (_File, `picture.Header`) of a file that is taken; raises InputError for another."""
-  state = _state(path)  # first: a change while it is read is seen later
+def _read_file(path):
+  """Returns (state, sha256, `picture.Header`) of a file; raises InputError if it is not taken."""
+  state = stored.state(path)  # first: a change while it is read is seen later
   try:
     with open(path, "rb") as stream:
       data = idx.read_up_to(stream, picture.MOST_BYTES + 1)
@@ -214,15 +79,19 @@ def _read_file(path, name):
     header = picture.check(data)
   except picture.Bad as error:
     raise InputError(f"{path}: {error}.") from None
-  return _File(path, name, state, hashlib.sha256(data).digest()), header
+  return state or (-1, 0, 0), hashlib.sha256(data).digest(), header
 
 
-def _state(path):
-  try:
-    found = os.stat(path)
-  except OSError:
-    return None
-  return found.st_size, found.st_mtime_ns, found.st_ino
+def _files(root, names):
+  """Returns (`Files`, Header of the last) of files that are looked at one and all."""
+  states, sums = np.empty(len(names), _STATE), np.empty((len(names), 32), np.uint8)
+  with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
+    for start in range(0, len(names), _AT_ONCE):  # a future is larger than what it finds
+      some = pool.map(_read_file, (os.path.join(root, name)
+                                   for name in names[start:start + _AT_ONCE]))
+      for row, (state, digest, header) in enumerate(some, start):
+        states[row], sums[row] = state, np.frombuffer(digest, np.uint8)
+  return Files(root, names, states, sums), header
 
 
 def read_one(path, size, channels):
@@ -233,13 +102,14 @@ def read_one(path, size, channels):
     size, channels: as `read`'s.
 
   Returns:
-    (FolderImages of that one file, its `tfae.data.picture.Header`).
+    (`tfae.data.stored.StoredImages` of that one file, its `tfae.data.picture.Header`).
 
   Raises:
     InputError: a file that can't be read, or is no image that is taken.
   """
-  file, header = _read_file(str(path), os.path.basename(path))
-  return FolderImages([file], size, channels), header
+  root, name = os.path.split(str(path))
+  files, header = _files(root, [name])
+  return stored.StoredImages(files, (*size, channels)), header
 
 
 def read(data_dir, size, channels):
@@ -253,7 +123,7 @@ def read(data_dir, size, channels):
     channels: 1 or 3.
 
   Returns:
-    [(FolderImages, labels) of train, the same of test], or [those of all, None] without
+    [(StoredImages, labels) of train, the same of test], or [those of all, None] without
     sub-folders train and test. Labels are uint8, int32 for more than 256 classes, [n], or None.
 
   Raises:
@@ -280,8 +150,15 @@ def read(data_dir, size, channels):
                          f"that {root / other} has. Add it, or take it out there.")
   else:
     parts = [_classes(root)]
-  result = [_part(root / part if len(parts) == 2 else root, classes, root, size, channels)
-            for part, classes in zip(PARTS, parts)]
+  names, labels = [], []
+  for part, classes in zip(PARTS, parts):
+    found = _part(root, f"{part}/" if len(parts) == 2 else "", classes)
+    names.append(found[0])
+    labels.append(found[1])
+  files, _ = _files(str(root), sum(names, []))
+  rows = np.split(np.arange(len(files)), np.cumsum(list(map(len, names)))[:-1])
+  result = [(stored.StoredImages(files, (*size, channels), some), numbers)
+            for some, numbers in zip(rows, labels)]
   return result if len(result) == 2 else [*result, None]
 
 
@@ -297,23 +174,19 @@ def _classes(folder):
   return folders or None
 
 
-def _part(folder, classes, root, size, channels):
-  paths, labels = [], []
-  for label, directory in enumerate([folder] if classes is None else
-                                    [folder / name for name in classes]):
-    files, folders = _entries(directory)
+def _part(root, prefix, classes):
+  """Returns (names, labels) of the part in `root / prefix`; labels: array, or None: no classes."""
+  names, labels = [], []
+  for label, within in enumerate([prefix] if classes is None else
+                                 [f"{prefix}{name}/" for name in classes]):
+    files, folders = _entries(root / within)
     if folders or not files:
       what = f"the folder {folders[0]!r}" if folders else "nothing"
-      raise InputError(f"{directory}: found {what}; expected PNG or JPEG files.")
-    paths += [directory / name for name in files]
+      raise InputError(f"{root / within}: found {what}; expected PNG or JPEG files.")
+    names += [within + name for name in files]
     labels += [label] * len(files)
-  files = []
-  with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
-    for start in range(0, len(paths), _AT_ONCE):  # a future is larger than what it finds
-      files += pool.map(lambda path: _read_file(str(path), path.relative_to(root).as_posix())[0],
-                        paths[start:start + _AT_ONCE])
   kind = np.uint8 if classes is None or len(classes) <= 256 else np.int32
-  return FolderImages(files, size, channels), None if classes is None else np.array(labels, kind)
+  return names, None if classes is None else np.array(labels, kind)
 
 
 def _entries(folder):

@@ -108,6 +108,32 @@ def read_images(path):
   return _read(path, ("images", "height", "width"))
 
 
+def is_raw(path):
+  """Returns whether a file is not gzip, told by its first bytes; InputError if it can't be read."""
+  with open_raw(path) as (stream, _):
+    return not isinstance(stream, gzip.GzipFile)
+
+
+def map_images(path):
+  """Maps an IDX file of images into memory: a path of a raw file.
+
+  Returns, as `read_images`, uint8 [n, height, width], an `np.memmap` that can't be written to.
+  Where the file is cut off later, reading past its end ends the process (SIGBUS).
+  Raises InputError as `read_images` does, and for gzip.
+  """
+  axes = "images", "height", "width"
+  with open_raw(path) as (stream, size):
+    if isinstance(stream, gzip.GzipFile):
+      raise InputError(f"{path}: is gzip, which can't be memory-mapped. Unpack it, or use "
+                       "data.memory_map='off'.")
+    shape = _read_header(path, stream, axes)
+    header, wanted = 4 + 4 * len(axes), math.prod(shape)
+    if size != header + wanted:
+      raise InputError(f"{path}: {'truncated' if size < header + wanted else 'trailing bytes'}: "
+                       f"found {size} bytes, {_expected(header, shape)}")
+    return np.memmap(stream, np.uint8, "r", header, shape)
+
+
 def read_labels(path, classes=10):
   """Reads an IDX file of labels: a path, raw or .gz, or a Content.
 
@@ -124,13 +150,13 @@ def read_labels(path, classes=10):
   return labels
 
 
-def read_pair(images_path, labels_path, classes=10):
-  """Reads an image file and its label file.
+def read_pair(images_path, labels_path, classes=10, read=read_images):
+  """Reads an image file, by `read_images` or `map_images`, and its label file.
 
   Returns (uint8 [n, height, width], uint8 [n]).
   Raises InputError as read_images and read_labels do, and if the counts differ.
   """
-  images, labels = read_images(images_path), read_labels(labels_path, classes)
+  images, labels = read(images_path), read_labels(labels_path, classes)
   if len(images) != len(labels):
     raise InputError(f"{labels_path}: found {len(labels)} labels, expected {len(images)}, one for "
                      f"each image of {images_path}. Do the two files belong together?")
@@ -142,8 +168,7 @@ def _read(path, axes):
     shape = _read_header(path, stream, axes)
     header = 4 + 4 * len(axes)
     size = math.prod(shape)
-    expected = (f"expected {header + size} (a header of {header} bytes and "
-                f"{' x '.join(map(str, shape))} of data, sizes at offset 4). Fetch it again.")
+    expected = _expected(header, shape)
     # Python integers don't overflow, and nothing is allocated for a size that can't be there.
     if header + size > most:
       raise InputError(f"{path}: truncated or wrong sizes: found at most {most} bytes, {expected}")
@@ -155,6 +180,11 @@ def _read(path, axes):
   if len(data) > size:
     raise InputError(f"{path}: trailing bytes: found more than {header + size} bytes, {expected}")
   return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _expected(header, shape):
+  return (f"expected {header + math.prod(shape)} (a header of {header} bytes and "
+          f"{' x '.join(map(str, shape))} of data, sizes at offset 4). Fetch it again.")
 
 
 def _read_header(path, stream, axes):

@@ -1,13 +1,14 @@
 """Batches of images, in an order that is a function of (seed, epoch, position)."""
 
 import math
+import time
 import typing
 
 import tensorflow as tf
 
 from tfae import randomness
-from tfae.data.folder import FolderImages
 from tfae.data.reading import ReadAhead
+from tfae.data.stored import StoredImages
 from tfae.errors import check_int
 
 
@@ -38,19 +39,21 @@ class Batches:
 
   Attributes:
     images: `[n, height, width, channels]` on `device`, in the dataset's dtype and units; or the
-      `FolderImages`.
+      `StoredImages`.
     size: number of images.
     batch_size: images a batch, of all processes.
     rows: rows of a batch that are here.
     steps_per_epoch: batches an epoch, the partial one included.
     most_steps: how many steps one call of `read` may ask for; infinite for images on the device.
+    waited: seconds that `read` has taken so far, when no step was taken; None for images on the
+      device.
   """
 
   def __init__(self, images, batch_size, *, labels=None, seed=0, device="/CPU:0", share=None):
     """Copies images and labels to the device.
 
     Args:
-      images: array or `tfae.data.folder.FolderImages` `[n, height, width, channels]`, n >= 1.
+      images: array or `tfae.data.stored.StoredImages` `[n, height, width, channels]`, n >= 1.
       batch_size: 1 to n.
       labels: integers `[n]`, or None.
       seed: int; another seed is another order.
@@ -72,12 +75,13 @@ class Batches:
     self.most_steps = math.inf
     with tf.device(device):
       self._labels = None if labels is None else tf.constant(labels, tf.int32)
-      if isinstance(images, FolderImages):
+      if isinstance(images, StoredImages):
         self.images = images
         self._ahead = ReadAhead(images, self.rows, self._rows)
         self.most_steps = self._ahead.most_steps
       else:
         self.images = tf.constant(images)
+    self.waited = None if self._ahead is None else 0.0
 
   def replace(self, images):
     """Takes other images of the same shape on the device; not once a graph has taken these."""
@@ -131,8 +135,11 @@ class Batches:
     """
     if self._ahead is None:
       return ()
+    began = time.monotonic()
     with tf.device(self.device):
-      return (tf.identity(self._ahead(first_step, count, steps)),)
+      images = tf.identity(self._ahead(first_step, count, steps))
+    self.waited += time.monotonic() - began
+    return (images,)
 
   def read_signature(self, steps):
     """Returns the `tf.TensorSpec`s of what `read` returns."""

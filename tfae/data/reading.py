@@ -1,13 +1,13 @@
-"""Batches of images in files, decoded in tf.data ahead of the steps that take them."""
+"""Batches of images in files, read and decoded in tf.data ahead of the steps that take them."""
 
 import math
 import os
 
 import tensorflow as tf
 
-from tfae.data.folder import decode_file
+from tfae.data.stored import CHUNK_BYTES
 
-_MOST_BYTES = 2**24  # of decoded images in one loop; as many again are read ahead
+_MOST_BYTES = CHUNK_BYTES  # of decoded images in one loop; as many again are read ahead
 
 
 class ReadAhead:
@@ -24,7 +24,7 @@ class ReadAhead:
     """Reads nothing yet.
 
     Args:
-      images: a `tfae.data.folder.FolderImages`.
+      images: a `tfae.data.stored.StoredImages`.
       batch_size: int.
       rows: function of (first step, int64 scalar; number of steps, int) that returns which images
         stand in their batches, integers [steps, batch_size], negative for padding; of TensorFlow
@@ -33,7 +33,7 @@ class ReadAhead:
     self._images, self._rows, self._batch_size = images, rows, batch_size
     self._shape = images.shape[1:]
     self.most_steps = max(1, _MOST_BYTES // (batch_size * math.prod(self._shape)))
-    self._next = self._iterator = self._paths = None
+    self._next = self._iterator = None
 
   def __call__(self, first_step, count, steps):
     """Returns the images of `count` steps of one epoch, uint8 `[steps, batch_size, ...]`.
@@ -62,11 +62,7 @@ class ReadAhead:
       return tf.stack(batches + empty * (steps - count))
 
   def _batches(self, first_step, ahead):
-    if self._paths is None:
-      self._paths = tf.constant(self._images.encoded_paths)
-    image = lambda row: decode_file(tf.gather(self._paths, tf.maximum(row, 0)), self._shape)
-    return (tf.data.Dataset.counter(first_step)
-            .map(lambda step: self._rows(step, 1)[0]).unbatch()
-            .map(image, num_parallel_calls=os.cpu_count(), deterministic=True)
-            .batch(self._batch_size, drop_remainder=True)
-            .prefetch(ahead))
+    rows = tf.data.Dataset.counter(first_step).map(lambda step: self._rows(step, 1)[0])
+    # Not more at a time than a loop may have, whatever the machine.
+    parallel = min(os.cpu_count(), self.most_steps)
+    return self._images.read_ahead(rows, parallel).prefetch(ahead)

@@ -6,7 +6,9 @@ import math
 from tfae.errors import (InputError, check_bool, check_choice, check_int, check_number, set_fields,
                          shown)
 
-NAMES = ("digits", "mnist", "idx", "cifar10", "images")
+NAMES = ("digits", "mnist", "idx", "cifar10", "images", "tfrecord")
+MEMORY_MAP = ("auto", "on", "off")
+ENCODED = ("images", "tfrecord")  # PNG and JPEG, decoded as they are used
 PARTS = ("train", "validation")
 _RANGES = ("train_range", "validation_range", "test_range")
 _LARGEST = 4096  # pixels of a side: 48 MiB an image
@@ -16,11 +18,12 @@ _LARGEST = 4096  # pixels of a side: 48 MiB an image
 class Data:
   """Which images, and which of them are for training, for validation and for the test.
 
-  Every data set but some folders of images comes as two parts, train and test. Whatever is not
-  named below stays as it comes. What is chosen at random depends on the run's seed only.
+  Every data set but some of 'images' and 'tfrecord' comes as two parts, train and test. Whatever is
+  not named below stays as it comes. What is chosen at random depends on the run's seed only.
 
   name: 'digits' (embedded), 'mnist' or 'cifar10' (fetched if need be), or what lies in the folder
-    --data_dir: 'idx' (IDX files), 'images' (PNG and JPEG files, see `tfae.data.folder`).
+    --data_dir: 'idx' (IDX files), 'images' (PNG and JPEG files, see `tfae.data.folder`),
+    'tfrecord' (the same in TFRecord files, see `tfae.data.records`).
   validation: number of images carved at random from the training set; 0: none.
   stratify: whether each part of `fractions`, or the carved validation set, has the class shares
     of the whole.
@@ -37,8 +40,12 @@ class Data:
     no validation set; what was to be the training set is not used.
   labels_per_class: label budget: so many images of each class, chosen at random, are left of the
     training set; 0: all. Those of a smaller budget are among those of a larger one.
-  size: (height, width) that each image of 'images' is brought to.
-  channels: of 'images': 1 (grey) or 3 (colour); None: 3.
+  size: (height, width) that each image of 'images' and 'tfrecord' is brought to.
+  channels: of these: 1 (grey) or 3 (colour); None: 3.
+  memory_map: of 'idx': 'on': the images stay in their files, which must be raw, and are read as
+    they are used; 'off': they are read into memory and onto the data device, which is quicker;
+    'auto': 'on' for raw files of more than 256 MiB together, else 'off'. Training ends with the
+    same bits.
   """
   name: str = "digits"
   validation: int = 0
@@ -52,6 +59,7 @@ class Data:
   labels_per_class: int = 0
   size: tuple | None = None
   channels: int | None = None
+  memory_map: str = "auto"
 
   def __post_init__(self):
     check_choice("data.name", self.name, NAMES)
@@ -66,6 +74,9 @@ class Data:
         set_fields(self, **{field: _range(f"data.{field}", value)})
     if self.fractions is not None:
       set_fields(self, fractions=_fractions(self.fractions))
+    check_choice("data.memory_map", self.memory_map, MEMORY_MAP)
+    if self.memory_map == "on" and self.name != "idx":
+      raise InputError(f"data.memory_map='on': is for 'idx' only, not {self.name!r}. Leave it out.")
     self._check_together()
     self._check_images()
 
@@ -99,15 +110,16 @@ class Data:
                            f"{shared} (counted from 0). Expected ranges that share none.")
 
   def _check_images(self):
-    if self.name != "images":
+    if self.name not in ENCODED:
       for field in ("size", "channels"):
         if getattr(self, field) is not None:
-          raise InputError(f"data.{field}={shown(getattr(self, field))}: is for 'images' only; "
-                           f"{self.name!r} comes in a size of its own. Leave it out.")
+          raise InputError(f"data.{field}={shown(getattr(self, field))}: is for 'images' and "
+                           f"'tfrecord' only; {self.name!r} comes in a size of its own. Leave it "
+                           "out.")
       return
     if not isinstance(self.size, (tuple, list)) or len(self.size) != 2:
-      raise InputError(f"data.size={shown(self.size)}: 'images' needs (height, width) to bring its "
-                       "images to, such as (64, 64).")
+      raise InputError(f"data.size={shown(self.size)}: {self.name!r} needs (height, width) to "
+                       "bring its images to, such as (64, 64).")
     set_fields(self, size=tuple(check_int(f"data.size[{i}]", side, 1, _LARGEST)
                                 for i, side in enumerate(self.size)))
     if self.channels is not None:

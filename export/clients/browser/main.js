@@ -69,9 +69,13 @@ async function once() {
   $("status").textContent = score ? `Done. Score ${score.data[0].toPrecision(4)}.` : "Done.";
 }
 
+function trainedOnFiles() {
+  return ["images", "tfrecord"].includes(model.description.metadata.dataset);
+}
+
 function take(pixels, isFile) {
   $("error").hidden = true;
-  const bring = model.description.metadata.dataset === "images" ? cut : resized;
+  const bring = trainedOnFiles() ? cut : resized;
   current = bring(fromImageData(pixels, shape[2]), shape[0], shape[1]);
   const wanted = model.description.metadata.border, found = border(current);
   $("invert").checked = isFile && wanted != null && Math.min(wanted, found) < DARK &&
@@ -83,7 +87,7 @@ async function pick(file) {
   let bitmap;
   try {
     // Of a model's own kind of files the rotation was not looked at in training either.
-    const own = model.description.metadata.dataset === "images";
+    const own = trainedOnFiles();
     bitmap = await createImageBitmap(
         file, {colorSpaceConversion: "none", imageOrientation: own ? "none" : "from-image"});
   } catch {

@@ -18,7 +18,7 @@ import export_toy
 from check_saved_model import difference
 from converters import targets
 from tfae import graph, saved_model
-from tfae.data import folder
+from tfae.data import encoded
 
 HERE = pathlib.Path(__file__).parent
 PAGE = pathlib.Path(converting.__file__).parent / "clients" / "browser"
@@ -132,7 +132,7 @@ def test_a_model_of_image_files_gets_a_picture_as_its_training_did(drive, site_o
     pixels = np.random.default_rng(index).integers(0, 256, size).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     step, = drive(site, f"file={tmp_path}/a.png")["steps"]
-    expected = folder.decode(tf.constant((tmp_path / "a.png").read_bytes()), (28, 28, 1)).numpy()
+    expected = encoded.decode(tf.constant((tmp_path / "a.png").read_bytes()), (28, 28, 1)).numpy()
     found = np.reshape(step["answer"]["seen"], (28, 28, 1))
     # A mean of just a half is rounded by the last bit.
     assert np.abs(found - expected).max() <= 1.001 and np.mean(found != expected) < .02, size
