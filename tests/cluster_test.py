@@ -59,7 +59,8 @@ def test_the_first_waits_until_all_listen_and_the_others_until_the_first_does(ca
   caplog.set_level(logging.INFO)
   monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_LINES", 0)
   addresses = tuple(f"localhost:{port}" for port in ports(3))
-  threads = [threading.Thread(target=cluster.meet, args=[cluster.Member(addresses, index)])
+  threads = [threading.Thread(target=cluster.meet, args=[cluster.Member(addresses, index)],
+                              daemon=True)
              for index in range(3)]
   first, *others = threads
   others[0].start()

@@ -13,7 +13,7 @@ import runs
 import tfae
 from tfae import build, evaluation
 from tfae import experiment as ex
-from tfae import training
+from tfae import strategy, training
 from tfae.data.datasets import Dataset, Split
 from tfae.errors import InputError
 
@@ -190,3 +190,19 @@ def test_labels_beyond_the_classes_of_a_classifier_are_refused():
     tfae.fit(classifier(3), data, tfae.Adam(), batch_size=4)
   result = tfae.fit(classifier(4), data, tfae.Adam(), batch_size=4, epochs=1, jit_compile="off")
   assert result.step == 6
+
+
+def test_a_signal_that_comes_while_the_workers_agree_ends_the_run_after_the_next_loop(
+    monkeypatch, tmp_path):
+  told = []
+
+  def decide(self, count, received):
+    del self
+    told.append(received)
+    if len(told) == 2:  # it has said that it knows of none
+      signal.raise_signal(signal.SIGTERM)
+    return count, received
+  monkeypatch.setattr(strategy.Single, "decide", decide)
+  result = training.train(runs.experiment(), tmp_path, data=DATA)
+  assert result.signal == signal.SIGTERM and told[:3] == [None, None, signal.SIGTERM]
+  assert 0 < result.step < 12
