@@ -328,3 +328,39 @@ def test_a_checkpoint_holds_the_moving_averages_of_branches_too(tmp_path):
 def test_the_shapes_of_all_values_are_known_those_inside_branches_too():
   stack = network.Stack([Branch(((Dense(9), Dense(2)), (Dense(2),))), Dense(3)], (4,))
   assert stack.value_shapes == [(4,), (2,), (9,), (2,), (2,), (3,)]
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "linear", "tanh", "gelu"])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_pooling_gives_what_it_gives_layer_by_layer_with_the_same_gradients(activation, padding):
+  layers = [Conv2D(3, 3, activation=activation), MaxPool(2, padding=padding),
+            Conv2DTranspose(2, 3, activation=activation), MaxPool(3, 2), MaxPool(2)]
+  stack = network.Stack(layers, (13, 11, 2), seed=1, compute_dtype="float64")
+  random = np.random.default_rng(0)
+  for variable in stack.own_variables:
+    variable.assign(random.normal(size=variable.shape))
+  x = tf.constant(random.normal(size=(4, 13, 11, 2)))
+
+  def layer_by_layer(y):
+    for index in range(len(layers)):
+      y = stack.layer_output(index, y)
+    return y
+  found = []
+  for call in (stack, layer_by_layer):
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      y = call(x)
+      loss = tf.reduce_sum(tf.sin(y))
+    found.append([y, *tape.gradient(loss, [x, *stack.own_variables])])
+  np.testing.assert_array_equal(found[0][0], found[1][0])
+  for one, other in zip(*found):
+    np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_bias_and_activation_come_after_a_pooling_only_where_they_may():
+  def ops_of(activation):
+    stack = network.Stack([Conv2D(3, 3, activation=activation), MaxPool(2)], (8, 8, 1))
+    traced = tf.function(stack).get_concrete_function(tf.TensorSpec([1, 8, 8, 1]))
+    return [op.type for op in traced.graph.get_operations() if op.type in ("BiasAdd", "MaxPool")]
+  assert ops_of("relu") == ["MaxPool", "BiasAdd"]
+  assert ops_of("gelu") == ["BiasAdd", "MaxPool"]

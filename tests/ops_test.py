@@ -199,10 +199,10 @@ def test_every_activation_is_its_formula(name):
                              atol=1e-12)
 
 
-def test_dropout_zeroes_where_the_draw_is_below_the_rate_and_scales_the_rest():
+def test_dropout_zeroes_what_is_dropped_and_scales_the_rest():
   x = tf.constant([[1., 2., 3., 4.]])
   draws = tf.constant([[0., 0.19, 0.2, 0.9]])
-  np.testing.assert_allclose(ops.dropout(x, 0.2, draws), [[0, 0, 3.75, 5]], rtol=1e-6)
+  np.testing.assert_allclose(ops.dropout(x, 0.2, draws < 0.2), [[0, 0, 3.75, 5]], rtol=1e-6)
 
 
 def test_the_batch_size_is_an_int_where_it_is_known_and_a_tensor_where_not():
@@ -225,7 +225,7 @@ IMAGE_OPS = {
     "upsample": lambda x: ops.upsample(x, (2, 3), (9, 14)),
     "upsample, cut": lambda x: ops.upsample(x, (3, 2), (14, 7)),
     "dense": lambda x: ops.dense(tf.reshape(x, (2, 40)), tf.ones((40, 3), x.dtype) / 8),
-    "dropout": lambda x: ops.dropout(x, 0.5, tf.cast(x, tf.float32)),
+    "dropout": lambda x: ops.dropout(x, 0.5, x < 0.5),
     **{name: lambda x, name=name: ops.activate(x, name) for name in ACTIVATIONS},
 }
 

@@ -49,6 +49,15 @@ def test_the_same_key_gives_the_same_numbers_with_xla_and_without_and_on_every_d
       np.testing.assert_array_equal(found, reference)
 
 
+@pytest.mark.parametrize("rate", [0.2, 0.5, 1e-9, 2.0**-24, 1 - 2.0**-24, 0.1 + 2.0**-26])
+@pytest.mark.parametrize("jit", [False, True])
+def test_numbers_are_below_a_rate_to_the_bit_and_as_often_as_it_says(rate, jit):
+  key = randomness.stream(7, "dropout")
+  found = tf.function(lambda: randomness.below(rate, (300, 301), key), jit_compile=jit)().numpy()
+  np.testing.assert_array_equal(found, randomness.uniform((300, 301), key).numpy() < rate)
+  assert abs(found.mean() - rate) < 4 * np.sqrt(rate * (1 - rate) / found.size) + 2 / found.size
+
+
 def test_another_seed_purpose_or_number_gives_other_numbers():
   keys = [randomness.stream(0, "a"), randomness.stream(1, "a"), randomness.stream(0, "b"),
           *(randomness.fold_in(randomness.stream(0, "a"), n) for n in range(3)),

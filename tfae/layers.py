@@ -76,14 +76,7 @@ class Layer(tf.Module):
       weights: `[batch]`, 0 for padding; None: none is. Looked at in training only.
     """
     spec = self.spec
-    kernel = None if self.kernel is None else tf.cast(self.kernel, x.dtype)
     match spec:
-      case specs.Dense():
-        x = ops.dense(x, kernel, transpose_kernel=self.tied)
-      case specs.Conv2DTranspose():
-        x = ops.conv2d_transpose(x, kernel, spec.stride, spec.padding, self.output_shape[:2])
-      case specs.Conv2D():
-        x = ops.conv2d(x, kernel, spec.stride, spec.padding)
       case specs.MaxPool():
         return ops.max_pool(x, spec.size, spec.stride, spec.padding)
       case specs.Upsample():
@@ -95,11 +88,25 @@ class Layer(tf.Module):
       case specs.Dropout():
         if key is None or not spec.rate:
           return x
-        return ops.dropout(x, spec.rate, randomness.uniform(tf.shape(x), key))
+        return ops.dropout(x, spec.rate, randomness.below(spec.rate, tf.shape(x), key))
+    return self.finish(self.product(x))
+
+  def product(self, x):
+    """Returns what the kernel makes of x."""
+    spec, kernel = self.spec, tf.cast(self.kernel, x.dtype)
+    match spec:
+      case specs.Dense():
+        return ops.dense(x, kernel, transpose_kernel=self.tied)
+      case specs.Conv2DTranspose():
+        return ops.conv2d_transpose(x, kernel, spec.stride, spec.padding, self.output_shape[:2])
+      case specs.Conv2D():
+        return ops.conv2d(x, kernel, spec.stride, spec.padding)
+
+  def finish(self, x):
+    """Returns the output, of what `product` gave: with bias and activation."""
     if self.bias is not None:
       x = tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
-    return ops.activate(x, spec.activation)
-
+    return ops.activate(x, self.spec.activation)
 
 
 class Normalization(Layer):
@@ -183,6 +190,16 @@ _KINDS = {specs.BatchNorm: Normalization, specs.LayerNorm: Normalization, specs.
 def make(spec, input_shape, **options):
   """Returns the `Layer` of a spec; the arguments are those of `Layer`."""
   return _KINDS.get(type(spec), Layer)(spec, input_shape, **options)
+
+
+def pools_before_bias(layer, following):
+  """Returns whether `following`, another layer or None, can come before `layer.finish`.
+
+  The maximum of a window plus the bias, of a function that never falls, is the maximum of the
+  finished values; and a pooling leaves a quarter of them, or less, to finish.
+  """
+  return (layer.kernel is not None and isinstance(following and following.spec, specs.MaxPool)
+          and layer.spec.activation in ("linear", "relu", "leaky_relu"))
 
 
 def run(layer, index, scope, x, key=None, weights=None):

@@ -106,8 +106,17 @@ class Stack(tf.Module):
     """
     with tf.device(self.device):
       x = tf.cast(x, self.compute_dtype)
-      for index in range(len(self.layers)):
-        x = self.layer_output(index, x, key, weights)
+      following = iter(range(len(self.layers)))
+      for index in following:
+        layer, after = (self.layers[index:index + 2] + [None])[:2]
+        if built.pools_before_bias(layer, after):
+          with tf.name_scope(layer.path):
+            x = layer.product(x)
+          x = self.layer_output(next(following), x, key, weights)
+          with tf.name_scope(layer.path):
+            x = layer.finish(x)
+        else:
+          x = self.layer_output(index, x, key, weights)
       return x
 
   def layer_output(self, index, x, key=None, weights=None):

@@ -140,9 +140,9 @@ def upsample(x, factor, output_size):
   return x
 
 
-def dropout(x, rate, draws):
-  """Returns x with 0 where `draws` (uniform in [0, 1)) < rate, the rest divided by 1 - rate."""
-  return tf.where(draws < rate, tf.zeros_like(x), x / (1 - rate))
+def dropout(x, rate, dropped):
+  """Returns x with 0 where `dropped`, booleans, the rest divided by 1 - rate."""
+  return tf.where(dropped, tf.zeros_like(x), x / (1 - rate))
 
 
 def batch_moments(x, weights=None):

@@ -13,6 +13,7 @@ has to be known, and an axis of it has to be the rows.
 import math
 import zlib
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops import random_ops_util
 
@@ -44,6 +45,12 @@ def uniform(shape, key, minimum=0.0, maximum=1.0, dtype=tf.float32, before=None)
     bits, unused, scale = _words(shape, key, before), 8, 2.0**-24
   unit = tf.cast(tf.bitwise.right_shift(bits, tf.constant(unused, bits.dtype)), dtype) * scale
   return minimum + unit * (maximum - minimum)
+
+
+def below(rate, shape, key):
+  """Returns `uniform(shape, key) < rate`, for a rate below 1, to the bit; with fewer passes."""
+  limit = math.ceil(float(np.float32(rate)) * 2**24)  # of the 24 bits that `uniform` keeps
+  return _words(shape, key, None) < tf.constant(limit << 8, tf.uint32)
 
 
 def halves(shape, key, before=None):
