@@ -23,6 +23,7 @@ import numpy as np
 
 import fresh
 import machine
+import systems
 import workloads
 from contest import table
 from worker import Failed
@@ -45,13 +46,13 @@ def peak(arguments, scratch):
 
 def train(workload, folder, *flags):
   """Returns the arguments of a training."""
-  return [*fresh.TRAIN, f"--config={fresh.ROOT / 'configs' / workloads.CONFIGS[workload.system]}",
+  return [*fresh.TRAIN, f"--config={fresh.ROOT / 'configs' / systems.CONFIGS[workload.system]}",
           f"--workdir={folder}", f"--config.batch_size={workload.batch}", *flags]
 
 
 def weights(workload):
   """Returns the bytes of the parameters and of Adam's two slots of each."""
-  return 3 * 4 * sum(map(math.prod, workloads.KERNELS[workload.system]))
+  return 3 * 4 * sum(map(math.prod, systems.system(workload.system).shapes))
 
 
 def samples(workload, steps, scratch):
