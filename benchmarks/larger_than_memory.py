@@ -17,7 +17,6 @@ import json
 import os
 import pathlib
 import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ import numpy as np
 import film
 import machine
 from contest import table
+from worker import program
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MEBIBYTE = 2**20
@@ -159,8 +159,4 @@ def main():
 
 
 if __name__ == "__main__":
-  signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as after Ctrl-C
-  try:
-    main()
-  except KeyboardInterrupt:
-    sys.exit(130)
+  program(main)

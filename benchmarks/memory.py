@@ -13,7 +13,6 @@ import argparse
 import importlib.metadata
 import json
 import math
-import signal
 import statistics
 import sys
 import tempfile
@@ -26,7 +25,7 @@ import machine
 import systems
 import workloads
 from contest import table
-from worker import Failed
+from worker import program
 
 DATA = 70_000 * (28 * 28 + 1)  # bytes
 EVERY, SETTLED = 500, 1000  # steps between samples; steps before the first that counts
@@ -142,10 +141,4 @@ def main():
 
 
 if __name__ == "__main__":
-  signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as after Ctrl-C
-  try:
-    main()
-  except KeyboardInterrupt:
-    sys.exit(130)
-  except Failed as error:
-    sys.exit(f"memory: {error}")
+  program(main)

@@ -11,7 +11,6 @@ compute in float32. The outputs must agree with tfae's to 1e-5 of their largest 
 
 import argparse
 import pathlib
-import signal
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import exports
 import machine
 import workloads
 from contest import Contest, Row, slug, spread, table
-from worker import Failed
+from worker import Failed, program
 
 AGREE = 1e-5  # largest difference of outputs, relative to the largest, that is not marked
 CALLS = {1: 400, 32: 120, 100: 60}  # calls a round at each batch size
@@ -167,10 +166,4 @@ def main():
 
 
 if __name__ == "__main__":
-  signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as after Ctrl-C
-  try:
-    main()
-  except KeyboardInterrupt:
-    sys.exit(130)
-  except Failed as error:
-    sys.exit(f"serve_latency: {error}")
+  program(main)

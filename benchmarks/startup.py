@@ -10,7 +10,6 @@ when they have ended. MNIST is in the cache, and Python's compiled files are the
 import argparse
 import dataclasses
 import importlib.metadata
-import signal
 import statistics
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import tempfile
 import fresh
 import machine
 from contest import spread, table
-from worker import Failed
+from worker import program
 
 CONFIGS = fresh.ROOT / "configs"
 READY = "; print('ready', flush=True)"
@@ -134,10 +133,4 @@ def main():
 
 
 if __name__ == "__main__":
-  signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as after Ctrl-C
-  try:
-    main()
-  except KeyboardInterrupt:
-    sys.exit(130)
-  except Failed as error:
-    sys.exit(f"startup: {error}")
+  program(main)

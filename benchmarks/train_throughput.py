@@ -16,7 +16,6 @@ max(operations / peak, bytes / bandwidth), measured in the same run.
 import argparse
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ import report
 import workloads
 from contest import Contest, slug
 from rows import contenders
-from worker import Failed, Worker
+from worker import Failed, Worker, program
 
 SHORT_ROUNDS = 2
 
@@ -138,10 +137,4 @@ def main():
 
 
 if __name__ == "__main__":
-  signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as after Ctrl-C
-  try:
-    main()
-  except KeyboardInterrupt:
-    sys.exit(130)
-  except Failed as error:
-    sys.exit(f"train_throughput: {error}")
+  program(main)

@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -21,6 +22,17 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 class Failed(RuntimeError):
   """A contender ended or raised; the message has the end of what it printed."""
+
+
+def program(main):
+  """Runs a benchmark: a failure is a line, and SIGTERM cleans up as Ctrl-C does."""
+  signal.signal(signal.SIGTERM, signal.default_int_handler)
+  try:
+    main()
+  except KeyboardInterrupt:
+    sys.exit(130)
+  except Failed as error:
+    sys.exit(f"{pathlib.Path(sys.argv[0]).stem}: {error}")
 
 
 class Worker:
