@@ -39,7 +39,13 @@ def test_the_chief_is_the_first_whether_it_is_named_or_not():
     ("{", "expected JSON with cluster, task.type and task.index"),
     ("[]", "expected JSON"),
     ('{"cluster": {"worker": ["a:1"]}}', "expected JSON"),
+    ("[" * 100_000, "expected JSON"),
     (config(worker=["a"]), "lists of host:port"),
+    (config(worker=["a:0"]), "lists of host:port"),
+    (config(worker=["a:65536"]), "lists of host:port"),
+    (config(worker=["grpc://a:1"]), "lists of host:port"),
+    (config(worker=["a:1", "b:2", "a:1"]), "cluster has 'a:1' twice"),
+    (config(worker=["a:1"], chief=["a:1"]), "cluster has 'a:1' twice"),
     (config(worker=[]), "lists of host:port"),
     (config(worker="a:1"), "lists of host:port"),
     (config(worker=["a:1"], ps=["b:2"]), "lists of host:port"),
@@ -76,9 +82,30 @@ def test_the_first_waits_until_all_listen_and_the_others_until_the_first_does(ca
   assert f"worker 1 of 3 ({addresses[1]}): still waiting for {addresses[0]}." in caplog.messages
 
 
-def test_a_port_that_another_has_is_named():
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_port_that_another_has_is_named(index):
   with socket.create_server(("", 0)) as taken:
     port = taken.getsockname()[1]
-    with pytest.raises(InputError, match=re.escape(f"worker 1 of 2 (a:{port}) can't listen at "
-                                                   f"port {port}")):
-      cluster.meet(cluster.Member(("b:1", f"a:{port}"), 1))
+    addresses = ["b:1", "c:1"]
+    addresses[index] = f"a:{port}"
+    with pytest.raises(InputError, match=re.escape(f"worker {index} of 2 (a:{port}) can't listen "
+                                                   f"at port {port}")):
+      cluster.meet(cluster.Member(tuple(addresses), index))
+
+
+def test_a_stranger_who_listens_is_no_worker(caplog, monkeypatch):
+  caplog.set_level(logging.INFO)
+  monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_LINES", 0)
+  own, = ports(1)
+  with socket.create_server(("localhost", 0)) as stranger:
+    other = f"localhost:{stranger.getsockname()[1]}"
+    first = threading.Thread(target=cluster.meet, daemon=True, args=[
+        cluster.Member((f"localhost:{own}", other), 0)])
+    first.start()
+    while f"worker 0 of 2 (localhost:{own}): still waiting for {other}." not in caplog.messages:
+      connection, _ = stranger.accept()
+      connection.close()
+      assert first.is_alive()
+    connection, _ = stranger.accept()
+    connection.sendall(cluster._GREETING)
+    first.join()

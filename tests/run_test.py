@@ -14,6 +14,7 @@ import tfae
 from tfae import build, evaluation
 from tfae import experiment as ex
 from tfae import strategy, training
+from tfae.data import pipeline
 from tfae.data.datasets import Dataset, Split
 from tfae.errors import InputError
 
@@ -206,3 +207,22 @@ def test_a_signal_that_comes_while_the_workers_agree_ends_the_run_after_the_next
   result = training.train(runs.experiment(), tmp_path, data=DATA)
   assert result.signal == signal.SIGTERM and told[:3] == [None, None, signal.SIGTERM]
   assert 0 < result.step < 12
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_read_ahead_ends_with_the_run_however_it_ends(fails, monkeypatch, tmp_path):
+  closed = []
+  monkeypatch.setattr(pipeline.Batches, "close", lambda self: closed.append(self))
+
+  def read(self, first_step, count, steps):
+    del self, count, steps
+    if fails and first_step:
+      raise InputError("a file is gone")
+    return ()
+  monkeypatch.setattr(pipeline.Batches, "read", read)
+  try:
+    training.train(runs.experiment(), tmp_path, data=DATA)
+    assert not fails
+  except InputError:
+    assert fails
+  assert len(closed) == 1

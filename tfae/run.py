@@ -203,6 +203,7 @@ class Run:
           self._warn()
         self.strategy.decide(0, None)  # nobody leaves before the chief is done
     finally:
+      self.batches.close()
       bar.close()
       log.close()
     return Result(self.step, evaluations, self._evaluated, signals.received, self.loop.traces,

@@ -114,7 +114,7 @@ def _prepare(experiment, data, workdir):
   devices = replicas.places
   if devices is None:
     devices = placement.resolve(experiment.placement)
-  with replicas.scope():
+  with replicas.scope(), replicas.watching():
     model = build.build(experiment, data.train.images.shape[1:], data.max_value,
                         classes=data.classes, train_images=data.train.images, devices=devices)
   record = None if workdir is None else workdirs.read_transfer(workdir)
@@ -123,4 +123,5 @@ def _prepare(experiment, data, workdir):
     leakage.warn(experiment.transfer.init_from, data)
   else:
     record = transfer.again(experiment.transfer, model, record)
-  return Run(experiment, model, data, devices["data"], workdir, replicas), record
+  with replicas.watching():
+    return Run(experiment, model, data, devices["data"], workdir, replicas), record

@@ -183,3 +183,26 @@ def test_an_evaluation_and_pca_of_files_are_those_of_the_same_images_in_memory(d
     found.append((evaluation.Evaluator(run.model, chunk=2)(images.test),
                   evaluation.pca_errors(images.train.images, images.test.images, 3, 255)))
   assert found[0] == found[1] and 0 < found[0][1]["squared_error"] < 1
+
+
+def test_nothing_is_read_any_more_once_it_is_closed_and_then_it_begins_anew(files, monkeypatch):
+  lazy, held = pair(files)
+  inside, fetched, original = [], [], type(files.store).fetch
+
+  def fetch(self, rows):
+    inside.append(1)
+    found = original(self, rows)
+    fetched.append(len(rows))
+    inside.pop()
+    return found
+  monkeypatch.setattr(type(files.store), "fetch", fetch)
+  for first in range(3):
+    assert_reads(lazy, held, first, 1, 6)
+    lazy.close()
+    before = len(fetched)
+    assert not inside
+    held.read(0, 1, 1)
+    assert len(fetched) == before
+  assert_reads(lazy, held, 3, 1, 6)
+  lazy.close()
+  held.close()  # of images in memory there is nothing to end

@@ -35,6 +35,8 @@ def main():
   workdir = None if args.print_placement else cli.required("workdir")
   data = experiments.load_data(experiment, args.data_dir)
 
+  if args.print_placement and experiment.strategy == "multi_worker":
+    experiment = dataclasses.replace(experiment, strategy="none")  # what each process has
   if experiment.strategy == "multi_worker":
     cluster.read(os.environ.get("TF_CONFIG", ""))
   if not args.print_placement:

@@ -61,6 +61,14 @@ class ReadAhead:
       empty = [tf.zeros_like(batches[0])] if count < steps else []
       return tf.stack(batches + empty * (steps - count))
 
+  def close(self):
+    """Ends what is read ahead, and waits for what is being read; the next call begins anew.
+
+    Left to the end of the process, a thread that reads would wait for an interpreter that is gone,
+    and the process for that thread.
+    """
+    self._next = self._iterator = None
+
   def _batches(self, first_step, ahead):
     rows = tf.data.Dataset.counter(first_step).map(lambda step: self._rows(step, 1)[0])
     # Not more at a time than a loop may have, whatever the machine.

@@ -185,6 +185,7 @@ class _Finder:
     for path in paths:
       self.states.append(stored.state(path))  # first: a change while it is read is seen later
       self.shards.append(path)
+      before = len(self.offset)
       for number, offset, data in _records(path):
         image, label = _look_at(_name(path, number), data)
         if has_label is None:
@@ -202,9 +203,9 @@ class _Finder:
         self.size.append(len(image))
         self.sha256 += hashlib.sha256(image).digest()
         bar.update(len(data) + 16)
-    if has_label is None:
-      raise InputError(f"{paths[0]}: has no record{', nor have the others' if paths[1:] else ''}; "
-                       "expected at least one.")
+      if len(self.offset) == before:  # as when its writing was interrupted
+        raise InputError(f"{path}: has no record; expected at least one. Write it again, or remove "
+                         "it.")
     found = np.array(labels, np.int32)
     return None if not has_label else found.astype(np.uint8) if found.max() <= 255 else found
 
