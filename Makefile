@@ -21,7 +21,7 @@ test: .venv/installed-test
 test-full: .venv/installed-full
 	$(BIN)/python -m pytest -m full
 
-# Half an hour, on a machine that does nothing else.
+# More than half an hour, on a machine that does nothing else.
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/train_throughput.py
 	$(BIN)/python benchmarks/serve_latency.py

@@ -13,6 +13,8 @@ for input is the run's own figure, and so is that of images a second, the median
 """
 
 import argparse
+import functools
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -151,11 +153,8 @@ def main():
       film.write(args.kind, data, args.frames)
     size = sum(path.stat().st_size for path in data.rglob("*") if path.is_file())
     line = cells(args, size, train(args, data, scratch))
-  print(report(args, line, markdown=False), flush=True)
-  if args.markdown:
-    import importlib.metadata
-    machine.append(args.markdown, report(args, line, markdown=True),
-                   {"tensorflow": importlib.metadata.version("tensorflow")})
+  machine.publish(functools.partial(report, args, line), args.markdown,
+                  {"tensorflow": importlib.metadata.version("tensorflow")})
 
 
 if __name__ == "__main__":

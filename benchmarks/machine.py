@@ -45,6 +45,13 @@ def _seconds(work):
   return best
 
 
+def publish(report, path, versions):
+  """Prints `report(markdown=False)`; appends `report(markdown=True)` to a file, if one is given."""
+  print(report(markdown=False), flush=True)
+  if path:
+    append(path, report(markdown=True), versions)
+
+
 def append(path, text, versions):
   """Adds a result to a Markdown file, with commit, versions, kind of machine and the command."""
   commit = machine.commit(pathlib.Path(__file__).parent) or "unknown"

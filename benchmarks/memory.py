@@ -10,6 +10,7 @@ line through the resident memory every 500 steps, after the first 1,000, as a sh
 """
 
 import argparse
+import functools
 import importlib.metadata
 import json
 import math
@@ -134,10 +135,8 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
       lines.append(cells(workload.name, measure(workload, args.rounds, args.steps, scratch)))
     print(f"  {workload.name}: measured", file=sys.stderr, flush=True)
-  print(report(args, lines, markdown=False), flush=True)
-  if args.markdown:
-    machine.append(args.markdown, report(args, lines, markdown=True),
-                   {"tensorflow": importlib.metadata.version("tensorflow")})
+  machine.publish(functools.partial(report, args, lines), args.markdown,
+                  {"tensorflow": importlib.metadata.version("tensorflow")})
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ compute in float32. The outputs must agree with tfae's to 1e-5 of their largest 
 """
 
 import argparse
+import functools
 import pathlib
 import statistics
 import subprocess
@@ -159,10 +160,8 @@ def main():
   for workload in workloads.parse(parser, args):
     with tempfile.TemporaryDirectory() as folder:
       found = measure(workload, args.rounds, args.starts, folder)
-    print(report(workload, args.rounds, args.starts, found, markdown=False), flush=True)
-    if args.markdown:
-      text = report(workload, args.rounds, args.starts, found, markdown=True)
-      machine.append(args.markdown, text, found["versions"])
+    machine.publish(functools.partial(report, workload, args.rounds, args.starts, found),
+                    args.markdown, found["versions"])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ when they have ended. MNIST is in the cache, and Python's compiled files are the
 """
 
 import argparse
+import functools
 import dataclasses
 import importlib.metadata
 import statistics
@@ -126,10 +127,8 @@ def main():
   with tempfile.TemporaryDirectory() as scratch:
     found = measure(args.rounds, scratch,
                     lambda line: print(f"  {line}", file=sys.stderr, flush=True))
-  print(report(args.rounds, found, markdown=False), flush=True)
-  if args.markdown:
-    machine.append(args.markdown, report(args.rounds, found, markdown=True),
-                   {"tensorflow": importlib.metadata.version("tensorflow")})
+  machine.publish(functools.partial(report, args.rounds, found), args.markdown,
+                  {"tensorflow": importlib.metadata.version("tensorflow")})
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ max(operations / peak, bytes / bandwidth), measured in the same run.
 """
 
 import argparse
+import functools
 import os
 import pathlib
 import subprocess
@@ -93,10 +94,8 @@ def run(workload, rows, args):
   steps = workload.short if args.quick else workload.steps
   with tempfile.TemporaryDirectory() as folder:
     found = measure(workload, rows, args.rounds, steps, folder)
-  text = lambda markdown: report.report(workload, rows, args.rounds, steps, found, markdown)
-  print(text(markdown=False), flush=True)
-  if args.markdown:
-    machine.append(args.markdown, text(markdown=True), found["versions"])
+  machine.publish(functools.partial(report.report, workload, rows, args.rounds, steps, found),
+                  args.markdown, found["versions"])
   return report.standing(workload, rows, found)
 
 
@@ -129,9 +128,7 @@ def main():
       print(f"  {failed[-1]}", file=sys.stderr, flush=True)
     print(f"  {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
   if len(standings) > 1:
-    print(report.summary(standings, markdown=False), flush=True)
-    if args.markdown:
-      machine.append(args.markdown, report.summary(standings, markdown=True), {})
+    machine.publish(functools.partial(report.summary, standings), args.markdown, {})
   if failed:
     raise Failed("\n".join(failed))
 

@@ -98,6 +98,7 @@ def test_a_stranger_who_listens_is_no_worker(caplog, monkeypatch):
   monkeypatch.setattr(cluster, "_SECONDS_BETWEEN_LINES", 0)
   own, = ports(1)
   with socket.create_server(("localhost", 0)) as stranger:
+    stranger.settimeout(60)  # so that a test that fails ends
     other = f"localhost:{stranger.getsockname()[1]}"
     first = threading.Thread(target=cluster.meet, daemon=True, args=[
         cluster.Member((f"localhost:{own}", other), 0)])

@@ -5,12 +5,13 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import runs
 import tfae
 from tfae import experiment as ex
-from tfae import strategy, training
+from tfae import cluster, strategy, training
 from tfae.errors import InputError
 from tfae.specs.distortions import Augmentation, Corruption
 from tfae.specs.model import Model
@@ -107,3 +108,17 @@ def test_one_process_decides_for_itself_and_its_errors_are_its_own():
   with pytest.raises(ZeroDivisionError):
     with alone.watching():
       1 / 0  # pylint: disable=pointless-statement
+
+
+@pytest.mark.parametrize("where", ["build.build", "Run"])
+def test_a_worker_that_is_lost_while_the_model_is_made_is_named(where, monkeypatch, tmp_path):
+  member = cluster.Member(("a:1", "b:2"), 0)
+  two = strategy.Distributed(strategy.create("mirrored")._strategy, member)
+  monkeypatch.setattr(strategy, "create", lambda name: two)
+
+  def lost(*arguments, **options):
+    raise tf.errors.UnavailableError(None, None, "Collective ops is aborted by: Socket closed\n+")
+  monkeypatch.setattr(f"tfae.training.{where}", lost)
+  with pytest.raises(training.WorkerLostError,
+                     match=r"^worker 0 of 2 \(a:1\): another worker .* \(Socket closed\)\. Start"):
+    training.train(experiment(), tmp_path, data=DATA)

@@ -5,8 +5,8 @@ computes is tfae's own. Each replica has its rows of every batch, and the mean o
 gradients is the gradient of the whole batch: see `tfae.replica`. The examples of a batch, their
 order and their noise do not depend on the number of replicas.
 
-Only the chief (the only process, the worker 'chief', or worker 0) reads and writes the run's
-folder, evaluates, and says how long a loop is; the others get its state and its decisions.
+Only the chief (the only process, the worker 'chief', or worker 0) writes the run's folder,
+evaluates, and says how long a loop is; the others get its state and its decisions.
 """
 
 import contextlib

@@ -44,7 +44,8 @@ def outcomes(tmp_path_factory):
       "other": case("other", "--config.seed=5", "--config.batch_size=40",
                     "--config.optimizer.learning_rate=0.5"),
       "nan": case("nan", "--config.optimizer.learning_rate=1e30"),
-      "placement": case("placement", "--print_placement", "--config.jit_compile=on")}
+      "placement": case("placement", "--print_placement", "--config.jit_compile=on",
+                        "--config.strategy=multi_worker")}
   ends = runs.many(list(cases.values()), tmp_path_factory.mktemp("said"),
                    ["tensorflow", "sklearn.datasets", "tfae.training"])
   return folder, dict(zip(cases, ends))

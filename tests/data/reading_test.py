@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -187,22 +188,16 @@ def test_an_evaluation_and_pca_of_files_are_those_of_the_same_images_in_memory(d
 
 def test_nothing_is_read_any_more_once_it_is_closed_and_then_it_begins_anew(files, monkeypatch):
   lazy, held = pair(files)
-  inside, fetched, original = [], [], type(files.store).fetch
+  made, original = [], reading.ReadAhead._batches
 
-  def fetch(self, rows):
-    inside.append(1)
-    found = original(self, rows)
-    fetched.append(len(rows))
-    inside.pop()
-    return found
-  monkeypatch.setattr(type(files.store), "fetch", fetch)
+  def batches(self, *arguments):
+    made.append(original(self, *arguments))
+    return made[-1]
+  monkeypatch.setattr(reading.ReadAhead, "_batches", batches)
   for first in range(3):
     assert_reads(lazy, held, first, 1, 6)
+    iterator = weakref.ref(lazy._ahead._iterator)  # its end is the end of its threads
     lazy.close()
-    before = len(fetched)
-    assert not inside
-    held.read(0, 1, 1)
-    assert len(fetched) == before
-  assert_reads(lazy, held, 3, 1, 6)
+    assert iterator() is None and len(made) == first + 1
   lazy.close()
   held.close()  # of images in memory there is nothing to end
