@@ -220,9 +220,9 @@ def test_compressed_empty_and_missing_shards_are_refused(tmp_path):
   refused(tmp_path, path, "is compressed (gzip)", "Unpack it")
   path.unlink()
   refused(tmp_path, shards.write(tmp_path / "a.tfrecord", []), "has no record; expected at least")
-  shards.write(tmp_path / "b.tfrecord", [shards.example(image=IMAGE)])
+  shards.write(tmp_path / "0.tfrecord", [shards.example(image=IMAGE)])
   refused(tmp_path, tmp_path / "a.tfrecord", "has no record")  # though another one has some
-  (tmp_path / "b.tfrecord").unlink()
+  (tmp_path / "0.tfrecord").unlink()
   (tmp_path / "a.tfrecord").unlink()
   (tmp_path / "a.tfrecord").mkdir()
   refused(tmp_path, tmp_path / "a.tfrecord", "can't be read: Is a directory")
