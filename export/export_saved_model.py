@@ -25,7 +25,8 @@ flags.DEFINE_list("raw_inputs", [], "Signatures beside those for floats, one or 
 def main():
   args = flags.FLAGS
   workdir, export_dir = cli.required("workdir"), cli.required("export_dir")
-  data = cli.run_of(workdir)[1]["data"]
+  _, config = cli.run_of(workdir)
+  data = config["data"]
   raw_inputs.check(args.raw_inputs, data["image_shape"], data["max_value"])
   examples = workdirs.read_examples(workdir)
   cli.import_tensorflow()  # not before the input has been checked
@@ -35,7 +36,7 @@ def main():
   try:
     export = exporting.export(
         model, export_dir, examples=examples, max_value=data["max_value"],
-        metadata={"dataset": data["name"], "dataset_sha256": data["sha256"], "step": step},
+        metadata={**workdirs.export_metadata(config), "step": step},
         keep=args.keep, warmup=args.warmup, raw_inputs=args.raw_inputs)
   except saved_model.VerificationError as error:
     print(f"not published: {error}", file=sys.stderr)

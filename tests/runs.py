@@ -14,6 +14,7 @@ import tensorflow as tf
 import tfae
 from tfae import experiment as experiments
 from tfae import build, graph, loop, saved_model
+from tfae import workdir as workdirs
 from tfae.data.datasets import Dataset, Split
 from tfae.data.pipeline import Batch
 
@@ -161,7 +162,7 @@ def publish(workdir, folder):
   """
   model, _, config, _ = build.load_model(workdir, device="/CPU:0")
   saved_model.write(folder, graph.freeze(model.signatures(config["data"]["max_value"])),
-                    {"border": 0.0, "dataset": config["data"]["name"]})
+                    {"border": 0.0, **workdirs.export_metadata(config)})
 
 
 def python(*arguments, **options):

@@ -39,7 +39,8 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
       ones between 0 and max_value, or 1 / scale.
     max_value: largest value of an image, for signature.json.
     metadata: dict of JSON values for signature.json. From {"dataset": "images"} tfae-predict knows
-      that the model was trained on image files, and reads its own as training did.
+      that the model was trained on image files, and reads its own as training did;
+      "class_names" is what the classes are called, in the order of the labels.
     keep: how many versions stay; None: all.
     warmup: examples of the larger of the two requests a signature that TensorFlow Serving warms up
       with, 1 being the other; 0: none, and no file.

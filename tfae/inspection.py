@@ -23,6 +23,7 @@ class Run:
 
   Attributes:
     wanted: `tfae.images.Wanted`.
+    class_names: list of str in the order of the labels, or None: they are numbers.
     path: the workdir.
   """
 
@@ -33,6 +34,7 @@ class Run:
       raise InputError(workdirs.BUILT_BY_HAND.format(workdir=str(workdir)))
     self.path, self._checkpoint, self._device = workdir, checkpoint, device
     data = self._config["data"]
+    self.class_names = data.get("class_names")
     border = images.border(workdirs.read_examples(workdir), data["max_value"])
     self.wanted = images.Wanted(tuple(data["image_shape"]), data["max_value"], border,
                                 data.get("name"))
@@ -54,6 +56,7 @@ class Export:
 
   Attributes:
     description: signature.json as a dict.
+    class_names: list of str in the order of the labels, or None: they are numbers.
     wanted: `tfae.images.Wanted`, or None if its input `images` is none or of unknown range.
     path: the folder.
   """
@@ -80,6 +83,7 @@ class Export:
       entry = dict(inputs).get("images")
       metadata = self.description["metadata"]
       border, dataset = metadata.get("border"), metadata.get("dataset")
+      self.class_names = metadata.get("class_names")
     except FileNotFoundError:
       raise InputError(f"saved_model={str(directory)!r}: has no signature.json, so tfae did not "
                        "export it.") from None

@@ -186,10 +186,19 @@ def write_config(workdir, kind, identity, data, transfer=None):
                "validation": 0 if data.validation is None else len(data.validation.images),
                "test": len(data.test.images)},
   }
+  if data.class_names:
+    values["data"]["class_names"] = list(data.class_names)
   if transfer:
     values["transfer"] = transfer
   values["checksum"] = _checksum(values)
   files.write(pathlib.Path(workdir) / "config.json", json.dumps(values, indent=2) + "\n")
+
+
+def export_metadata(config):
+  """Returns what the signature.json of an export says of the run's data, from its config.json."""
+  data = config["data"]
+  found = {"dataset": data["name"], "dataset_sha256": data["sha256"]}
+  return {**found, "class_names": data["class_names"]} if "class_names" in data else found
 
 
 def _checksum(values):

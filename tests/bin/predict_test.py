@@ -33,6 +33,9 @@ CASES = {
     "pictures": ["--workdir={tmp}/of_files", "--json", "--resize", *PICTURES],
     "pictures of the export": ["--saved_model={tmp}/exported_of_files", "--json", "--resize",
                                *PICTURES],
+    "named classes": ["--workdir={tmp}/of_classes", "{tmp}/named/train/cats/0.png"],
+    "named classes of the export": ["--saved_model={tmp}/exported_of_classes", "--json",
+                                    "{tmp}/named/train/cats/0.png", "{tmp}/named/train/dogs/0.png"],
     "no reconstruction": ["--workdir={tmp}/classifier", A, "--out={tmp}/there"],
 }
 # Those which are known before TensorFlow is there.
@@ -96,7 +99,15 @@ def fixture_outcomes(tmp_path_factory, digits):
   training.train(ex.Experiment(
       data=ex.Data("images", size=(6, 8)), model=ex.Model((tfae.Flatten(), tfae.Dense(4))),
       steps=2, **{**common, "batch_size": 4}), tmp / "of_files", data_dir=tmp / "pictures")
-  for name in ("classifier", "autoencoder", "of_files"):
+  for label, name in enumerate(("cats", "dogs")):  # black ones and white ones
+    for part in ("train", "test"):
+      (tmp / "named" / part / name).mkdir(parents=True)
+      Image.new("L", (8, 6), 255 * label).save(tmp / "named" / part / name / "0.png")
+  training.train(ex.Experiment(
+      data=ex.Data("images", size=(6, 8), channels=1),
+      model=ex.Model((tfae.Flatten(), tfae.Dense(4)), head=(tfae.Dense(2),)), task=Classify(),
+      steps=60, **{**common, "batch_size": 2}), tmp / "of_classes", data_dir=tmp / "named")
+  for name in ("classifier", "autoencoder", "of_files", "of_classes"):
     runs.publish(tmp / name, tmp / f"exported_{name}")
   for folder in ("again", "there.jpg"):
     (tmp / folder).mkdir()
@@ -137,6 +148,15 @@ def test_a_classifier_gives_the_class_and_every_probability_from_a_run_and_from_
     shown = [float(text.split(": ")[1]) for text in line.split("    ")[1].split("  ")]
     np.testing.assert_allclose(shown, of_image, atol=0.02)  # 16 levels came through 256
   assert ends["class of the export"] == ends["class"]
+
+
+def test_a_class_of_a_folder_is_called_by_the_folders_name(outcomes):
+  code, out, err = outcomes[1]["named classes"]
+  assert (code, err) == (0, "")
+  shown = out.split(": class ")[1].split()
+  assert shown[0] == "cats" and shown[1::2] == ["cats:", "dogs:"]
+  for found, name in zip(answers(outcomes[1]["named classes of the export"]), ("cats", "dogs")):
+    assert found["class_name"] == name and found["probabilities"][found["class"]] > .5
 
 
 def test_flags_may_stand_between_the_images_and_json_holds_what_was_noticed(outcomes):

@@ -143,6 +143,7 @@ def test_sub_folders_are_classes_in_the_order_of_their_names(classed):
   data = datasets.load("images", classed, size=(6, 5), channels=1)
   assert data.train.labels.tolist() == [0, 0, 0, 0, 1, 1, 1] and data.classes == 2
   assert data.test.labels.tolist() == [0, 0, 1] and data.train.labels.dtype == np.uint8
+  assert data.class_names == ("cat", "dog")
   assert data.train.images.shape == (7, 6, 5, 1) and data.max_value == 255
   np.testing.assert_array_equal(data.test.images[1][:, :, 0], picture(14, channels=1))
 

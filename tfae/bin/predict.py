@@ -3,7 +3,7 @@
     tfae-predict --workdir=W digit.png [more.png ...] [--resize] [--invert] [--json]
     tfae-predict --saved_model=D/1 digit.png --out=reconstructed.png
 
-Of a classifier: the class, and the probability of each. Of an autoencoder: its score, and with
+Of a classifier: the class, by its name if it has one, and the probability of each. Of an autoencoder: its score, and with
 --out the reconstruction as PNG. An image of another size is refused without --resize, which keeps
 its aspect ratio and pads it with its border. For a model that was trained on image files a file is
 read, cut and resized as training did it. MNIST is white on black: for black on white --invert.
@@ -59,19 +59,21 @@ def main(paths):
   for path, (found, notes), of_path in zip(paths, read, outs):
     for index, out in enumerate(of_path):
       result = {"image": path} if len(found) == 1 else {"image": path, "index": index}
-      _add(result, next(rows), out, wanted.max_value)
+      _add(result, next(rows), out, wanted.max_value, subject.class_names)
       if args.json:
         print(json.dumps({**result, "notes": notes}))
       else:
-        _print(result)
+        _print(result, subject.class_names)
   return 0
 
 
-def _add(result, values, out, max_value):
+def _add(result, values, out, max_value, class_names):
   """Adds to `result`, JSON values, what the model says of one image; writes its reconstruction."""
   if "classes" in values:
     result.update({"class": int(values["classes"]),
                    "probabilities": [float(p) for p in values["probabilities"]]})
+    if class_names:
+      result["class_name"] = _called(result["class"], class_names)
   else:
     result["score"] = float(values["score"])
   if out:
@@ -111,12 +113,17 @@ def _outs(out, paths, counts):
   return outs
 
 
-def _print(result):
+def _called(label, class_names):
+  """Returns the name of a class; its number, as text, if they have none."""
+  return class_names[label] if class_names else str(label)
+
+
+def _print(result, class_names):
   name = result["image"] + (f"[{result['index']}]" if "index" in result else "")
   if "class" in result:
-    probabilities = "  ".join(f"{label}: {p:.4f}"
+    probabilities = "  ".join(f"{_called(label, class_names)}: {p:.4f}"
                               for label, p in enumerate(result["probabilities"]))
-    print(f"{name}: class {result['class']}    {probabilities}")
+    print(f"{name}: class {_called(result['class'], class_names)}    {probabilities}")
   else:
     written = f", reconstruction {result['reconstruction']}" if "reconstruction" in result else ""
     print(f"{name}: score {result['score']:.6g}{written}")

@@ -35,8 +35,9 @@ def main():
   if args.out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
     raise InputError(f"--out={args.out}: expected a file in a folder that is there, such as "
                      "RESULTS.md.")
-  if flags.FLAGS["only"].present and not args.only:
-    raise InputError("--only is empty. Give ids such as S04, or leave it out for all.")
+  if flags.FLAGS["only"].present and not all(args.only or [""]):
+    raise InputError(f"--only={','.join(args.only)}: names nothing, or ends in a comma. Give ids "
+                     "such as S04,S13, or leave it out for all.")
   todo = jobs.plan(jobs.select(SYSTEMS, args.only), args.seeds)
   if args.list:
     _list(todo)

@@ -22,6 +22,8 @@ from tfae.errors import InputError
 _log = logging.getLogger(__name__)
 
 CLASSES = 10
+CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship",
+               "truck")
 _SIDE = 32
 _RECORD = 1 + 3 * _SIDE**2
 _UNPACKED = "cifar-10-batches-bin"  # the folder in the archive as it is distributed

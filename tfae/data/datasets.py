@@ -57,7 +57,8 @@ class Split:
 class Dataset:
   """Disjoint splits of equal height and width; a pixel's scale is 1 / max_value.
 
-  `validation` is None if none was asked for; `origin` if `load` did not make it.
+  `validation` is None if none was asked for; `origin` if `load` did not make it. `class_names`
+  are in the order of the labels; None: the classes are called by their numbers.
   """
   name: str
   train: Split
@@ -65,6 +66,7 @@ class Dataset:
   test: Split
   max_value: int
   origin: Origin | None = None
+  class_names: tuple | None = None
 
   @property
   def _arrays(self):
@@ -152,7 +154,20 @@ def load_config(config, data_dir=None, seed=0):
                   tuple(None if part is None else part.labels for part in parts), config, seed)
   train, validation, test = (None if rows is None else _select(parts, rows)
                              for rows in origin.rows)
-  return Dataset(name, train, validation, test, 16 if name == "digits" else 255, origin)
+  return Dataset(name, train, validation, test, 16 if name == "digits" else 255, origin,
+                 _class_names(name, parts[0]))
+
+
+def _class_names(name, part):
+  """Returns what a data set calls its classes, None if by numbers, or if there are none."""
+  if name == "cifar10":
+    return cifar.CLASS_NAMES
+  if name != "images" or part.labels is None:
+    return None
+  _, first = np.unique(part.labels, return_index=True)  # of each class an image
+  folders = (pathlib.PurePath(part.images.store.name(row)).parent.name
+             for row in part.images.rows[first])
+  return tuple(os.fsencode(name).decode(errors="replace") for name in folders)  # need not be UTF-8
 
 
 def _select(parts, rows):
