@@ -204,8 +204,10 @@ def test_only_what_changes_the_result_belongs_to_the_identity_of_a_run():
   assert ex.differences(ex.to_json(base), ex.to_json(free)) == []
   for was, now in ((ex.Data("idx"), ex.Data("idx", memory_map="on")), (base.data, base.data)):
     was = ex.to_json(ex.Experiment(data=was))
-    del was["data"]["memory_map"]  # as a run had it before there was this field
+    del was["data"]["memory_map"], was["data"]["normal_classes"]  # before there were these fields
     assert ex.differences(was, ex.to_json(ex.Experiment(data=now))) == []
+    one_class = ex.to_json(ex.Experiment(data=dataclasses.replace(now, normal_classes=(3,))))
+    assert ex.differences(was, one_class) == ["data.normal_classes: [] -> [3]"]
   assert {field.name for field in dataclasses.fields(ex.Experiment)} - set(ex.FREE_FIELDS) == {
       "data", "model", "task", "corruption", "augmentation", "optimizer", "transfer", "seed",
       "batch_size", "compute_dtype"}

@@ -263,12 +263,17 @@ def from_json(values):
 
 
 def differences(old, new):
-  """Returns 'field: old -> new' for each identity field in which two experiments' JSON differ."""
+  """Returns 'field: old -> new' for each identity field in which two experiments' JSON differ.
+
+  Fields that an older tfae did not write have their default.
+  """
   def flat(value, prefix=""):
     if not isinstance(value, dict) or "type" in value:
       return {prefix[:-1]: value}
     return {k: v for name, item in value.items() for k, v in flat(item, f"{prefix}{name}.").items()}
   old, new = flat(old), flat(new)
+  defaults = flat(to_json(Experiment()))
+  old = {**{name: defaults[name] for name in new if name in defaults}, **old}
   return [f"{name}: {old.get(name)!r} -> {new.get(name)!r}" for name in sorted({*old, *new})
           if name.split(".")[0] not in FREE_FIELDS and name not in _COMPARED_ELSEWHERE
           and old.get(name) != new.get(name)]

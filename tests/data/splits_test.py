@@ -144,12 +144,41 @@ def test_the_budget_is_of_the_images_that_are_trained_on():
   assert set(train) < set(validation) and np.bincount(labels[train]).tolist() == [6, 6]
 
 
+def test_one_class_splits_train_on_the_normal_classes_only_and_test_on_all():
+  labels, normal = shuffled([30, 40, 50]), (0, 2)
+  for fields in ({"validation": 9}, {"validation": 9, "stratify": True},
+                 {"validation_range": (60, 90)}, {"fractions": (0.5, 0.2, 0.3)},
+                 {"validation": 40, "train_on": "validation"}, {"labels_per_class": 4}):
+    size = 120 if "fractions" in fields else 100
+    rows = of((size, 120 - size), labels, normal_classes=normal, **fields)
+    _, _, same_test = of((size, 120 - size), labels, **fields)
+    train, validation, test = rows
+    for part in (train, validation):
+      assert part is None or set(labels[part]) == set(normal)
+    assert test.tolist() == same_test.tolist() and set(labels[test]) == {0, 1, 2}
+    assert len(set(everything(rows))) == len(everything(rows))
+  train, validation, _ = of((100, 20), labels, 5, normal_classes=(1,), validation=9)
+  np.testing.assert_array_equal(np.sort(np.concatenate([train, validation])),
+                                np.flatnonzero(labels[:100] == 1))
+  assert validation.tolist() != of((100, 20), labels, 6, normal_classes=(1,),
+                                   validation=9)[1].tolist()
+
+
 @pytest.mark.parametrize("sizes, labels, fields, part", [
     ((6, 6), None, {"train_range": (0, 7)}, "train_range=(0, 7): the part train has 6 images"),
     ((6, 6), None, {"test_range": (0, 7)}, "test_range=(0, 7): the part test has 6 images"),
     ((6, 6), None, {"pool": True, "train_range": (0, 7), "test_range": (7, 13)},
      "test_range=(7, 13): the joined set has 12 images"),
     ((6, 6), None, {"labels_per_class": 2}, "labels_per_class=2: expected 0"),
+    ((6, 6), None, {"normal_classes": (3,)}, "normal_classes=(3,): expected (), the train images"),
+    ((6, 6), np.array([0, 0, 0, 1, 1, 1]), {"normal_classes": (0, 2)},
+     "normal_classes=(0, 2): class 2 has no training images; there are those of 0, 1"),
+    ((6, 6), np.array([0, 0, 0, 1, 1, 1]), {"normal_classes": (1,), "train_range": (0, 3)},
+     "normal_classes=(1,): class 1 has no training images; there are those of 0"),
+    ((6, 6), np.array([0, 0, 0, 1, 1, 1]), {"normal_classes": (1,), "validation_range": (0, 3)},
+     "normal_classes=(1,): class 1 has no validation images; there are those of 0"),
+    ((6, 6), np.array([0, 0, 0, 1, 1, 1]), {"normal_classes": (1,), "validation": 3},
+     "validation=3: expected an integer from 0 to 2"),
     ((6, 6), np.array([0, 0, 0, 1, 1, 1]), {"labels_per_class": 4}, 
      "labels_per_class=4: class 0 has 3 training"),
     ((6, 6), np.array([0, 0, 0, 1, 1, 1]), {"labels_per_class": 1, "train_range": (0, 3)},

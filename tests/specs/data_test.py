@@ -30,6 +30,7 @@ POOLED = {"pool": True, "train_range": (0, 5), "test_range": (7, 9)}
     {"name": "images", "size": (1, 4096), "channels": 1},
     {"name": "idx", "memory_map": "on"},
     {"name": "tfrecord", "size": (64, 48), "channels": 3},
+    {"normal_classes": (3,), "validation": 5},
 ])
 def test_splits_that_make_sense_are_taken_and_survive_json(fields):
   experiment = experiments.Experiment(data=Data(**fields))
@@ -66,6 +67,9 @@ def test_splits_that_make_sense_are_taken_and_survive_json(fields):
     ({"train_on": "validation", "fractions": (0.9, 0, 0.1)}, ("no validation set",)),
     ({"labels_per_class": -1}, ("data.labels_per_class=-1",)),
     ({"labels_per_class": 2.0}, ("data.labels_per_class=2.0",)),
+    ({"normal_classes": 3}, ("data.normal_classes=3", "a tuple of classes, such as (3,)")),
+    ({"normal_classes": (-1,)}, ("data.normal_classes=-1", "0 to")),
+    ({"normal_classes": (0.5,)}, ("data.normal_classes=0.5", "integer")),
     ({"name": "images"}, ("data.size=None", "(height, width)")),
     ({"name": "tfrecord"}, ("data.size=None: 'tfrecord' needs",)),
     ({"name": "images", "size": 64}, ("data.size=64", "(64, 64)")),
@@ -90,6 +94,7 @@ def test_lists_and_numpys_numbers_are_as_good_as_tuples():
   assert Data(train_range=[np.int64(0), 5], fractions=None) == Data(train_range=(0, 5))
   assert Data(fractions=[np.float32(0.5), 0, 0.5]) == Data(fractions=(0.5, 0.0, 0.5))
   assert Data("images", size=[8, np.int32(9)]).size == (8, 9)
+  assert Data(normal_classes=[np.uint8(7), 3, 3]) == Data(normal_classes=(3, 7))
 
 
 def test_ranges_and_fractions_can_be_set_on_a_config_and_by_a_flag(monkeypatch):
@@ -98,14 +103,14 @@ def test_ranges_and_fractions_can_be_set_on_a_config_and_by_a_flag(monkeypatch):
   config.data.pool = True
   config.data.train_range = (0, 25000)
   argv = ["program", "--config.data.test_range=(55000, 65000, 2)", "--config.data.channels=1",
-          "--config.data.size=(8, 9)", "--config.data.name=images"]
+          "--config.data.size=(8, 9)", "--config.data.name=images", "--config.data.normal_classes=(3,)"]
   monkeypatch.setattr("sys.argv", argv)  # where ml_collections looks for what is overridden
   values = flags.FlagValues()
   config_flags.DEFINE_config_dict("config", config, flag_values=values)
   values(argv)
   assert experiments.from_config(config).data == Data(
       name="images", pool=True, train_range=(0, 25000), test_range=(55000, 65000, 2), size=(8, 9),
-      channels=1)
+      channels=1, normal_classes=(3,))
 
 
 RANGES = st.builds(lambda start, length, step: range(start, start + length, step),

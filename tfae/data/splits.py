@@ -14,7 +14,7 @@ def split(config, sizes, labels, seed):
   """Returns the rows of (train, validation, test), each int64 ascending; validation may be None.
 
   Rows count through train and then test. The three share none, and but for ranges,
-  `labels_per_class` and `train_on` they are all rows.
+  `labels_per_class`, `normal_classes` and `train_on` they are all rows.
 
   Args:
     config: a `tfae.specs.data.Data`.
@@ -24,12 +24,11 @@ def split(config, sizes, labels, seed):
     seed: int, of every random choice.
 
   Raises:
-    InputError: ranges past the end, a part that stays empty, `stratify` or `labels_per_class`
-      without labels or with too few images of a class.
+    InputError: ranges past the end, a part that stays empty, `stratify`, `labels_per_class` or
+      `normal_classes` without labels or with too few images of a class.
   """
-  for field in ("stratify", "labels_per_class"):
+  for field, default in (("stratify", False), ("labels_per_class", 0), ("normal_classes", ())):
     if getattr(config, field) and labels is None:
-      default = "False" if field == "stratify" else "0"
       raise InputError(f"data.{field}={getattr(config, field)}: expected {default}, the "
                        f"{'train ' if not joined(config) else ''}images have no labels.")
   if config.fractions is not None:
@@ -37,6 +36,10 @@ def split(config, sizes, labels, seed):
   else:
     rows = _by_ranges(config, *sizes)
   train, validation, test = rows
+  if config.normal_classes:
+    train, validation = (
+        None if part is None else _normal(name, part, labels, config.normal_classes)
+        for name, part in (("training", train), ("validation", validation)))
   if config.validation:
     n = check_int("data.validation", config.validation, 0, len(train) - 1)
     train, validation = carve(train, None if labels is None else labels[train], n, seed,
@@ -44,7 +47,7 @@ def split(config, sizes, labels, seed):
   if config.train_on == "validation":
     train, validation = validation, None
   if config.labels_per_class:
-    train = _budget(train, labels, config.labels_per_class, seed)
+    train = _budget(train, labels, config, seed)
   return train, validation, test
 
 
@@ -128,12 +131,22 @@ def _by_fractions(config, n, labels, seed):
   return result[0], result[1] if second else None, result[2]
 
 
-def _budget(rows, labels, n, seed):
+def _normal(name, rows, labels, classes):
+  """Returns those of `rows` whose label is one of `classes`; InputError if one has none."""
+  there = np.unique(labels[rows])
+  for value in classes:
+    if value not in there:
+      raise InputError(f"data.normal_classes={classes}: class {value} has no {name} images; there "
+                       f"are those of {', '.join(map(str, there))}. Choose among them.")
+  return rows[np.isin(labels[rows], classes)]
+
+
+def _budget(rows, labels, config, seed):
   # By places of one permutation of all: another split, or another budget, moves no image's place.
   place = np.empty(len(labels), np.int64)
   place[_permutation(seed, "labels_per_class", len(labels))] = np.arange(len(labels))
-  kept = []
-  for value in np.unique(labels):
+  kept, n = [], config.labels_per_class
+  for value in config.normal_classes or np.unique(labels):
     members = rows[labels[rows] == value]
     if len(members) < n:
       raise InputError(f"data.labels_per_class={n}: class {value} has {len(members)} training "

@@ -40,6 +40,9 @@ class Data:
     no validation set; what was to be the training set is not used.
   labels_per_class: label budget: so many images of each class, chosen at random, are left of the
     training set; 0: all. Those of a smaller budget are among those of a larger one.
+  normal_classes: one-class data: only images of these classes, such as (3,), are left for training
+    and validation, before a validation set is carved and a budget taken; the test set keeps all,
+    for `tfae.anomaly` to tell them apart. (): all classes.
   size: (height, width) that each image of 'images' and 'tfrecord' is brought to.
   channels: of these: 1 (grey) or 3 (colour); None: 3.
   memory_map: of 'idx': 'on': the images stay in their files, which must be raw, and are read as
@@ -60,6 +63,7 @@ class Data:
   size: tuple | None = None
   channels: int | None = None
   memory_map: str = "auto"
+  normal_classes: tuple = ()
 
   def __post_init__(self):
     check_choice("data.name", self.name, NAMES)
@@ -74,6 +78,7 @@ class Data:
         set_fields(self, **{field: _range(f"data.{field}", value)})
     if self.fractions is not None:
       set_fields(self, fractions=_fractions(self.fractions))
+    set_fields(self, normal_classes=_classes("data.normal_classes", self.normal_classes))
     check_choice("data.memory_map", self.memory_map, MEMORY_MAP)
     if self.memory_map == "on" and self.name != "idx":
       raise InputError(f"data.memory_map='on': is for 'idx' only, not {self.name!r}. Leave it out.")
@@ -138,6 +143,12 @@ def _range(name, value):
   if start >= stop or step == [0]:
     raise InputError(f"{name}={shown(value)}: expected start < stop and step >= 1.")
   return start, stop, *step
+
+
+def _classes(name, value):
+  if not isinstance(value, (tuple, list)):
+    raise InputError(f"{name}={shown(value)}: expected a tuple of classes, such as (3,).")
+  return tuple(sorted({check_int(name, number, 0) for number in value}))
 
 
 def _fractions(value):
