@@ -29,7 +29,7 @@ FLOORS = [
     {"tasks.task", "tasks.reconstruct", "tasks.classify", "tasks.probe", "tasks.variational"},
     {"experiment", "evaluation", "leakage", "likelihood", "diagnosis", "loop", "metrics", "signals",
      "build", "workdir", "run", "training", "transfer", "jobs", "standings", "reproduction",
-     "results", "systems"},
+     "results", "sessions", "systems"},
     {"labels", "server_configs", "publish", "promotion", "raw_inputs", "warmup", "saved_model",
      "exporting", "inspection"},
     {"bin.cli", "bin.interrupt", "bin.lean", "bin.train", "bin.evaluate", "bin.weights",
@@ -77,7 +77,7 @@ SAME_FLOOR = {
     "likelihood": {"evaluation"},
     "workdir": {"experiment"},
     "run": {"build", "diagnosis", "evaluation", "loop", "metrics", "signals"},
-    "training": {"build", "experiment", "leakage", "run", "transfer", "workdir"},
+    "training": {"build", "experiment", "leakage", "run", "sessions", "transfer", "workdir"},
     "metrics": {"workdir"},
     "jobs": {"experiment"},
     "standings": {"experiment", "jobs", "workdir"},
@@ -127,7 +127,7 @@ WITHOUT_TENSORFLOW = ["errors", "files", "images", "machine", "specs.basic", "sp
                       "data.origin", "data.splits",
                       "data.datasets", "cluster", "replica",
                       "experiment", "workdir", "publish", "jobs", "standings", "reproduction",
-                      "results", "signals", "systems", "inspection", "labels", "raw_inputs", "server_configs",
+                      "results", "sessions", "signals", "systems", "inspection", "labels", "raw_inputs", "server_configs",
                       "promotion"]
 
 

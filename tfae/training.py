@@ -1,8 +1,13 @@
 """From an experiment, or a model built by hand, to a trained run: in a folder or without one."""
 
 import logging
+import platform
 
-from tfae import build, leakage, placement, strategy, transfer
+import numpy as np
+import tensorflow as tf
+
+import tfae
+from tfae import build, leakage, machine, placement, sessions, strategy, transfer
 from tfae import experiment as experiments
 from tfae import workdir as workdirs
 from tfae.errors import InputError, nearest
@@ -99,7 +104,33 @@ def _run_in(workdir, run, kind, identity, data, record=None):
     # Last, and again on resume: an epoch count may have changed.
     workdirs.write_config(path, kind, identity, data, record)
     run.synchronise(common)
-    return run.to_the_end()
+    return _recorded(path, run)
+
+
+def _recorded(workdir, run):
+  """Runs to the end; sessions.jsonl says how, and with what."""
+  gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+          for gpu in tf.config.list_physical_devices("GPU")]
+  placed = {name: stack.device for name, stack in run.model.components.items()}
+  sessions.begin(
+      workdir, step=run.step, total_steps=run.total_steps,
+      made_on={"tfae": tfae.__version__, "python": platform.python_version(),
+               "tensorflow": tf.__version__, "numpy": np.__version__,
+               "machine": f"{machine.kind()}, {' and '.join(gpus) or 'no GPU'}"},
+      devices={name: placement.short(device) or f"each of {run.strategy.replicas} replicas"
+               for name, device in {**placed, "data": run.batches.device}.items()},
+      jit=f"{'on' if run.jit else 'off'}: {run.jit_reason}")
+  try:
+    result = run.to_the_end()
+  except NotFiniteError as error:
+    try:
+      sessions.end(workdir, "not finite", run.step, error)
+    except InputError as unwritten:  # what went wrong before matters more
+      _LOG.warning("%s", unwritten)
+    raise
+  how = ("signal" if result.signal else "stopped early" if result.stopped_early else "complete")
+  sessions.end(workdir, how, result.step, result.signal or "")
+  return result
 
 
 def prepare(experiment, data, workdir=None):
