@@ -14,6 +14,11 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Each floor from low to high; a module may import those of lower floors.
 FLOORS = [
     {"errors", "files", "machine", "replica"},
+    {"figures.checks", "figures.diagram", "figures.style"},
+    {"figures.montage"},
+    {"figures.cells"},
+    {"figures.grids"},
+    {"figures.codes", "figures.curves", "figures.latent", "figures.scores", "figures.weights"},
     {"cluster", "specs.basic", "specs.data", "specs.distortions", "specs.layers", "specs.losses",
      "specs.memory", "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
      "specs.penalties", "specs.sections", "specs.systems", "specs.variational"},
@@ -98,6 +103,7 @@ SAME_FLOOR = {
 }
 # Rooms that see less than what lies below them: a prefix of every module that they may import.
 ONLY = {
+    "figures.": ("errors", "figures."),
     "specs.": ("errors", "machine", "specs."),
     "data.": ("errors", "files", "machine", "randomness", "specs.data",
               "specs.distortions", "data."),
@@ -117,7 +123,10 @@ ONLY = {
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
-WITHOUT_TENSORFLOW = ["errors", "files", "images", "machine", "specs.basic", "specs.data",
+WITHOUT_TENSORFLOW = ["figures.cells", "figures.checks", "figures.codes", "figures.curves",
+                      "figures.diagram", "figures.grids", "figures.latent", "figures.montage",
+                      "figures.scores", "figures.style", "figures.weights",
+                      "errors", "files", "images", "machine", "specs.basic", "specs.data",
                       "specs.distortions", "specs.layers", "specs.losses", "specs.memory",
                       "specs.mirror", "specs.model", "specs.normalization", "specs.optimizers",
                       "specs.penalties", "specs.sections", "specs.systems", "specs.variational",
