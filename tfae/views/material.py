@@ -202,19 +202,18 @@ class Material:
   @once
   def corrupted(self):
     """`images` as a denoising run's encoder sees them in evaluation."""
-    if not self.corrupts:
-      raise InputError("nothing is corrupted: the run has corruption.name='none'.")
     return self._unit(self._corrupted)
 
   @once
   def restored(self):
     """What a denoising model makes of `corrupted`."""
     self._check_reconstructs()
-    del self.corrupted  # only a run that corrupts
     return self._unit(self._computed(self.model.reconstruct, Split(self._corrupted, None)))
 
   @once
   def _corrupted(self):
+    if not self.corrupts:
+      raise InputError("nothing is corrupted: the run has corruption.name='none'.")
     import tensorflow as tf
     from tfae import build, evaluation
     distortion = build.distortion(self.experiment, self.max_value, "/CPU:0")

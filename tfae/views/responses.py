@@ -58,4 +58,4 @@ def layer_of(model, name):
 
 
 def _outputs(model, images):
-  return model.outputs(Batch(images, images, None, tf.ones(len(images))))
+  return model.outputs(Batch(images, images, None, tf.ones(tf.shape(images)[:1])))
