@@ -37,6 +37,8 @@ FLOORS = [
      "results", "sessions", "systems"},
     {"labels", "server_configs", "publish", "promotion", "raw_inputs", "warmup", "saved_model",
      "exporting", "inspection"},
+    {"views.once", "views.material", "views.responses", "views.maximisation", "views.latent",
+     "views.view"},
     {"bin.cli", "bin.interrupt", "bin.lean", "bin.train", "bin.evaluate", "bin.weights",
      "bin.reproduce", "bin.inspect_model", "bin.predict"},
 ]
@@ -93,6 +95,9 @@ SAME_FLOOR = {
     "saved_model": {"warmup"},
     "exporting": {"labels", "publish", "raw_inputs", "saved_model", "warmup"},
     "inspection": {"saved_model"},
+    "views.material": {"views.once"},
+    "views.maximisation": {"views.responses"},
+    "views.view": {"views.material"},
     "bin.cli": {"bin.interrupt", "bin.lean"},
     "bin.reproduce": {"bin.cli"},
     "bin.inspect_model": {"bin.cli"},
@@ -137,7 +142,7 @@ WITHOUT_TENSORFLOW = ["figures.cells", "figures.checks", "figures.codes", "figur
                       "data.datasets", "cluster", "replica",
                       "experiment", "workdir", "publish", "jobs", "standings", "reproduction",
                       "results", "sessions", "signals", "systems", "inspection", "labels", "raw_inputs", "server_configs",
-                      "promotion"]
+                      "promotion", "views.material", "views.view"]
 
 
 def module_of(path):

@@ -140,15 +140,10 @@ class Material:
     """Integers `[n]`, of `images`; None without labels."""
     return self.split.labels
 
-  @once
+  @property
   def class_names(self):
-    """A tuple of str, one a label: of image folders the folders' names, else the numbers."""
-    names = [str(label) for label in range(self.config["data"].get("classes", 0))]
-    if names and self.config["data"]["name"] == "images":
-      test = self.data.test
-      for label, row in zip(*np.unique(test.labels, return_index=True)):
-        names[label] = test.images.subset([row]).names[0].split("/")[-2]
-    return tuple(names)
+    """A list of str in the order of the labels; None: the numbers are the names."""
+    return self.config["data"].get("class_names")
 
   # Of the model.
 
