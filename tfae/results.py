@@ -2,7 +2,6 @@
 
 import collections
 import datetime
-import io
 import pathlib
 
 import numpy as np
@@ -187,27 +186,18 @@ def _markdown(header, rows):
 
 def _plot(comparison, table):
   """Returns an SVG of mean and standard deviation over the rows, or None if no run is complete."""
-  import matplotlib  # heavy, and only wanted here
-  matplotlib.use("Agg")
-  from matplotlib import pyplot
-  # No date and no random ids: the same figures give the same file.
-  with pyplot.rc_context({"svg.hashsalt": comparison.name}):
-    figure, axes = pyplot.subplots(figsize=(6, 4))
-    for index, column in enumerate(comparison.columns):
-      points = []
-      for label, names in comparison.rows.items():
-        values = list(table.values(names[index])[0].values())
-        if values:
-          deviation = np.std(values, ddof=1) if len(values) > 1 else 0
-          points.append((float(label.replace(",", "")), np.mean(values), deviation))
-      if points:
-        axes.errorbar(*map(list, zip(*points)), marker="o", capsize=3, label=column)
-    drawn = bool(axes.containers)
-    axes.set(xscale="log", xlabel=comparison.row,
-             ylabel=table.figure(next(iter(comparison.rows.values()))[0]).metric)
-    if drawn:
-      axes.legend()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
-    pyplot.close(figure)
-  return buffer.getvalue() if drawn else None
+  from tfae.figures import curves, style  # heavy, and only wanted here
+  series = {}
+  for index, column in enumerate(comparison.columns):
+    points = []
+    for label, names in comparison.rows.items():
+      values = list(table.values(names[index])[0].values())
+      if values:
+        deviation = np.std(values, ddof=1) if len(values) > 1 else 0
+        points.append((float(label.replace(",", "")), np.mean(values), deviation))
+    if points:
+      series[column] = list(zip(*points))
+  if not series:
+    return None
+  metric = table.figure(next(iter(comparison.rows.values()))[0]).metric
+  return style.svg(curves.means(series, comparison.row, metric))

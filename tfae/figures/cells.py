@@ -38,7 +38,7 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
     images: a sequence of arrays `[height, width, 1 or 3]` in [0, 1]; None leaves a cell free.
     columns: images a row; None: near-square.
     title: of the figure; wrapped.
-    captions: a string under each image; cut where it is wider than its cell.
+    captions: a string under each image, of one line or more; cut where it is wider than its cell.
     frames: a colour around each image, or None for none.
     row_names, column_names: strings at the left of the rows and above the columns.
     x_label, y_label: under all columns, left of all rows.
@@ -50,14 +50,20 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
   rows, columns = near_square(len(images), None, columns)
   zoom = max(1, round(cell / max(first.shape[:2])))
   high, wide = (side * zoom for side in first.shape[:2])
-  step_x, step_y = wide + gap, high + gap + (_LINE if captions is not None else 0)
+  step_x = wide + gap
+  texts = [(captions or [""] * len(images))[row * columns:(row + 1) * columns]
+           for row in range(rows)]
+  lines = [max(text.count("\n") + 1 if text else 0 for text in row) for row in texts]
+  beneath = 4 if frames is None else 8  # pixels from an image to its caption
+  steps = [high + gap + count * _LINE + (beneath if count else 0) for count in lines]
   left = _MARGIN + _widest(row_names, style.SMALL) + (_LINE if y_label else 0)
-  right = _MARGIN + (bar is not None) * 85
+  right = _MARGIN + (bar is not None) * 95
   width = max(left + columns * step_x - gap + right, _SMALLEST)
   left += (width - left - right - columns * step_x + gap) // 2  # in the middle of a wider figure
   title = style.wrap(title, width - 2 * _MARGIN, style.TITLE) if title else ""
   top = _MARGIN + (24 * (title.count("\n") + 1) if title else 0) + (_LINE if column_names else 0)
-  bottom = top + rows * step_y - gap
+  tops = [top + sum(steps[:row]) for row in range(rows)]
+  bottom = top + sum(steps) - gap
   height = bottom + _MARGIN + (_LINE if x_label else 0)
   # The data of the one axes are pixels, from the top left.
   figure = Figure(figsize=(width / style.DPI, height / style.DPI), facecolor="white")
@@ -68,7 +74,7 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
     axes.text(x, y, text, fontsize=size, color=style.INK, parse_math=False, **where)
 
   for index, image in enumerate(images):
-    x, y = left + index % columns * step_x, top + index // columns * step_y
+    x, y = left + index % columns * step_x, tops[index // columns]
     if image is None:
       continue
     axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap=style.IMAGES, vmin=0, vmax=1,
@@ -76,14 +82,17 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
     if frames is not None and frames[index]:
       axes.add_patch(Rectangle((x - 1.5, y - 1.5), wide + 3, high + 3, fill=False, linewidth=1.8,
                                edgecolor=frames[index]))
-    if captions is not None:
-      write(x + wide / 2, y + high + 4, style.shorten(captions[index], step_x - 2, style.SMALL),
-            ha="center", va="top")
+    if captions:
+      text = "\n".join(style.shorten(line, step_x - 2, style.SMALL)
+                       for line in captions[index].split("\n"))
+      write(x + wide / 2, y + high + beneath, text, ha="center", va="top")
   for row, name in enumerate(row_names or ()):
-    write(left - 8, top + row * step_y + high / 2, name, ha="right", va="center")
+    write(left - 8, tops[row] + high / 2, name, ha="right", va="center")
   for column, name in enumerate(column_names or ()):
+    # A name may lie over the columns beside it that have none.
+    free = 2 if not any(column_names[column + 1:column + 2]) else 1
     write(left + column * step_x + wide / 2, top - 5,
-          style.shorten(name, step_x - 2, style.SMALL), ha="center", va="bottom")
+          style.shorten(name, free * step_x - 2, style.SMALL), ha="center", va="bottom")
   if title:
     write(width / 2, _MARGIN - 2, title, style.TITLE, ha="center", va="top")
   if x_label:

@@ -47,7 +47,7 @@ def scatter(points, labels=None, class_names=None, axis_names=("dimension 0", "d
   legend_columns = -(-len(there) // 25)
   figure, axes = style.new_figure(title or checks.plural(len(points), "code"),
                                   width=5.6 + 1.3 * legend_columns, height=5.4)
-  size = float(np.clip(4000 / len(points), 3, 40))
+  size = float(np.clip(24000 / len(points), 5, 40))
   if labels is None:
     axes.scatter(*points.T, s=size, color=style.COLOURS[0], alpha=0.6, linewidths=0)
   for label in there:
@@ -63,6 +63,7 @@ def scatter(points, labels=None, class_names=None, axis_names=("dimension 0", "d
   axes.set_aspect("equal", "datalim")
   if axis_names is None:
     axes.set(xticks=[], yticks=[])
+    axes.spines[["left", "bottom"]].set_visible(False)
   else:
     axes.set(xlabel=axis_names[0], ylabel=axis_names[1])
   return figure

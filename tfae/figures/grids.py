@@ -6,6 +6,7 @@ from tfae.errors import check_choice, check_int
 from tfae.figures import checks, style
 from tfae.figures.cells import coloured, image_grid
 
+_BLOCK = 1000  # images
 _ROWS_OF_AN_IMAGE = 1.8  # of the numbers under it
 
 
@@ -43,7 +44,10 @@ def mean_and_deviation(images, title=None):
   """
   images = checks.images("images", images)
   mean = images.mean(axis=0, dtype=np.float64)
-  deviation = np.sqrt(images.var(axis=0, dtype=np.float64).mean(axis=-1))
+  # In blocks: all deviations at once would be twice as large as the images.
+  variance = sum(np.square(images[start:start + _BLOCK] - mean).sum(axis=0)
+                 for start in range(0, len(images), _BLOCK)) / len(images)
+  deviation = np.sqrt(variance.mean(axis=-1))
   high = float(deviation.max())
   return image_grid([mean, coloured(deviation, style.SEQUENTIAL, 0, high)], 2, cell=168, gap=12,
                     title=title or f"Mean and deviation of {checks.plural(len(images), 'image')}",
@@ -152,7 +156,8 @@ def framed_grid(images, labels, predictions, class_names=None, columns=None, tit
   predictions, others = checks.labels("predictions", predictions, len(images), class_names)
   names = max(names, others, key=len)
   right = labels == predictions
-  captions = [f"✓ {names[label]}" if same else f"✗ {names[guess]}, is {names[label]}"
+  between = ", " if max(map(len, names)) <= 2 else "\n"
+  captions = [f"✓ {names[label]}" if same else f"✗ {names[guess]}{between}is {names[label]}"
               for label, guess, same in zip(labels, predictions, right)]
   return image_grid(images, columns, captions=captions, gap=12,
                     frames=[style.RIGHT if same else style.WRONG for same in right],

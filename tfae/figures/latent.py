@@ -75,10 +75,11 @@ def interpolation_grid(images, title=None, row_names=None):
     title: None: how many steps.
     row_names: a string a row, such as "3 to 8".
   """
-  images, rows, steps = _grid(images)
+  images, _, steps = _grid(images)
   return image_grid(images, steps, row_names=row_names, gap=2,
                     title=title or f"Interpolation between codes, {steps} steps",
-                    column_names=_ends(steps) if rows else None)
+                    column_names=_thinned(np.linspace(0, 1, steps), 20),
+                    x_label="share of the last code")
 
 
 def bilinear_grid(images, title=None):
@@ -115,10 +116,6 @@ def _grid(images):
   images = checks.array("images", images, ("rows", "columns", "height", "width", "1 or 3"))
   rows, columns = images.shape[:2]
   return checks.images("images", images.reshape(-1, *images.shape[2:])), rows, columns
-
-
-def _ends(steps):
-  return ["0", *[""] * (steps - 2), "1"] if steps > 1 else None
 
 
 def _thinned(values, most):

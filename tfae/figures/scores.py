@@ -137,7 +137,7 @@ def confusion_matrix(labels, predictions, class_names=None, title=None):
                                                else ""),
                   ha="center", va="center", fontsize=style.SMALL - 1,
                   color="black" if share[row, column] > 0.6 else "white")
-  style.colour_bar(figure, drawn, "share of the row's examples", shrink=0.8)
+  style.colour_bar(figure, drawn, "share of the label's examples", shrink=0.8)
   return figure
 
 

@@ -6,6 +6,7 @@ import textwrap
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.textpath import TextPath
 
 DPI = 120  # of a PNG; cells of images are whole pixels at it
@@ -15,6 +16,7 @@ DIVERGING = "RdBu_r"  # 0 is white
 RIGHT, WRONG = "#009e73", "#d55e00"  # told apart by all (Okabe and Ito, "Color universal design")
 INK, FAINT = "#222222", "#8a8a8a"
 TITLE, TEXT, SMALL = 11, 9, 8  # points
+_PAD = 0.09  # inches
 # Ten colours that colour-blind people tell apart (Petroff, "Accessible color sequences for data
 # visualization", arXiv:2107.02270, table 1).
 COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70",
@@ -36,7 +38,8 @@ def new_figure(title=None, width=6.0, height=4.0):
     title: wrapped where it is wider than the figure; None: none.
     width, height: inches.
   """
-  figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+  layout = ConstrainedLayoutEngine(w_pad=_PAD, h_pad=_PAD)
+  figure = Figure(figsize=(width, height), layout=layout, facecolor="white")
   axes = figure.add_subplot()
   if title:
     figure.suptitle(wrap(title, width * DPI * 0.97, TITLE), fontsize=TITLE, color=INK)
