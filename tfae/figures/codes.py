@@ -5,7 +5,6 @@ import numpy as np
 from tfae.errors import InputError, check_int
 from tfae.figures import checks, style
 from tfae.figures.cells import image_grid
-from tfae.figures.grids import number
 
 ACTIVE = 0.01  # nats: a latent dimension of a larger KL carries something
 
@@ -115,7 +114,7 @@ def neighbour_grid(images, anchors, indices, distances, labels=None, class_names
     frames += [style.COLOURS[0]]
     for other, distance in zip(near, far):
       wrong = labels is not None and labels[other] != labels[anchor]
-      captions.append(f"✗ {number(distance)}" if wrong else number(distance))
+      captions.append(f"✗ {style.number(distance)}" if wrong else style.number(distance))
       frames.append(style.WRONG if wrong else None)
   count = len(indices[0])
   return image_grid(cells, count + 1, captions=captions, frames=frames, gap=10,
@@ -145,14 +144,14 @@ def code_histogram(codes, bins=60, title=None):
     for index, share in enumerate(shares):
       axes.stairs(share, edges, label=str(index), color=style.COLOURS[index], linewidth=1.4,
                   linestyle=style.LINES[index % len(style.LINES)])
-    axes.set(ylabel=f"share of codes a bin of {number(edges[1] - edges[0])}", ylim=(0, None))
+    axes.set(ylabel=f"share of codes a bin of {style.number(edges[1] - edges[0])}", ylim=(0, None))
     style.legend(axes, title="dimension", title_fontsize=style.SMALL, ncols=-(-size // 5))
   else:
     axes.grid(False)
     drawn = axes.imshow(shares, cmap=style.SEQUENTIAL, aspect="auto", interpolation="nearest",
                         extent=(edges[0], edges[-1], size - 0.5, -0.5))
     axes.set_ylabel("dimension")
-    style.colour_bar(figure, drawn, f"share of codes a bin of {number(edges[1] - edges[0])}")
+    style.colour_bar(figure, drawn, f"share of codes a bin of {style.number(edges[1] - edges[0])}")
   return figure
 
 
@@ -168,13 +167,13 @@ def kl_bars(kl, title=None):
   order = np.argsort(-kl, kind="stable")
   active = int(np.count_nonzero(kl > ACTIVE))
   figure, axes = style.new_figure(
-      title or f"KL divergence per latent dimension: {number(kl.sum())} nats in total, {active} of "
+      title or f"KL divergence per latent dimension: {style.number(kl.sum())} nats in total, {active} of "
       f"{len(kl)} dimensions above {ACTIVE} nats", width=float(np.clip(0.3 * len(kl), 5, 12)),
       height=3.4)
   colours = [style.COLOURS[0] if kl[index] > ACTIVE else style.FAINT for index in order]
   bars = axes.bar(range(len(kl)), kl[order], color=colours, width=0.8)
   if len(kl) <= 32:
-    axes.bar_label(bars, [number(kl[index]) for index in order], fontsize=style.SMALL - 1,
+    axes.bar_label(bars, [style.number(kl[index]) for index in order], fontsize=style.SMALL - 1,
                    color=style.INK, padding=2)
   step = -(-len(kl) // 40)
   axes.set_xticks(range(0, len(kl), step), [str(index) for index in order[::step]])

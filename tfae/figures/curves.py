@@ -4,7 +4,6 @@ import numpy as np
 
 from tfae.errors import InputError
 from tfae.figures import checks, style
-from tfae.figures.grids import number
 
 _DECADES = 2  # from where on positive values are drawn on a logarithmic scale
 
@@ -34,7 +33,7 @@ def curves(series, x_label, y_label, title=None, log=None):
     raise InputError(f"series: none of {', '.join(map(_name, series))} has a finite value.")
   positive = values.min() > 0
   if log and not positive:
-    raise InputError(f"log={log}: the smallest value is {number(values.min())}; a logarithmic scale "
+    raise InputError(f"log={log}: the smallest value is {style.number(values.min())}; a logarithmic scale "
                      "needs values above 0.")
   log = positive and values.max() / values.min() > 10**_DECADES if log is None else log
   figure, axes = style.new_figure(title, width=6.4, height=3.8)
@@ -112,7 +111,7 @@ def _write_ends(axes, ends, log):
   places = []
   for x, y, colour in sorted(ends, key=lambda end: end[1]):
     places.append(max(share(y), places[-1] + height if places else -np.inf))
-    axes.annotate(number(y), (x, y), xytext=(1.01, places[-1]), textcoords="axes fraction",
+    axes.annotate(style.number(y, 4), (x, y), xytext=(1.01, places[-1]), textcoords="axes fraction",
                   fontsize=style.SMALL, color=style.INK, va="center",
                   arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7})
   axes.set_xlim(right=right)

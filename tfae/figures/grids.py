@@ -81,7 +81,7 @@ def one_hot_labels(images, labels, class_names=None, title=None):
   axes.set(xlim=(-0.5, len(images) - 0.5), ylim=(len(names) - 0.5, -0.9 - _ROWS_OF_AN_IMAGE),
            xticks=[])
   axes.set_yticks(range(len(names)), [style.shorten(name, 160, style.SMALL) for name in names])
-  thin_ticks(axes.yaxis, len(names), 40)
+  style.thin_ticks(axes.yaxis, len(names), 40)
   axes.grid(False)
   axes.tick_params(length=0)
   axes.spines[["left", "bottom"]].set_visible(False)
@@ -112,9 +112,9 @@ def reconstruction_strip(images, reconstructions, columns=10, title=None):
   return _blocks(
       [images, shown, coloured(errors, style.SEQUENTIAL, 0, high)],
       ["original", "reconstruction", "squared error"], columns,
-      captions=[None, None, [number(mean) for mean in means]],
+      captions=[None, None, [style.number(mean) for mean in means]],
       bar=(style.SEQUENTIAL, 0, high, "squared error"),
-      title=title or f"Mean squared error per pixel {number(means.mean())}, "
+      title=title or f"Mean squared error per pixel {style.number(means.mean())}, "
       f"{checks.plural(len(images), 'image')}")
 
 
@@ -134,9 +134,9 @@ def triplets(clean, corrupted, restored, columns=10, title=None):
   before, after = (np.square(np.asarray(other, np.float64) - clean).mean(axis=(1, 2, 3))
                    for other in (corrupted, restored))
   return _blocks([clean, noisy, mended], ["clean", "corrupted", "restored"], columns,
-                 captions=[None, [number(v) for v in before], [number(v) for v in after]],
-                 title=title or f"Mean squared error per pixel {number(before.mean())} corrupted, "
-                 f"{number(after.mean())} restored, {checks.plural(len(clean), 'image')}")
+                 captions=[None, [style.number(v) for v in before], [style.number(v) for v in after]],
+                 title=title or f"Mean squared error per pixel {style.number(before.mean())} corrupted, "
+                 f"{style.number(after.mean())} restored, {checks.plural(len(clean), 'image')}")
 
 
 def framed_grid(images, labels, predictions, class_names=None, columns=None, title=None):
@@ -193,23 +193,10 @@ def best_and_worst(images, scores, reconstructions=None, count=10, best="low", s
   for name, chosen in parts:
     cells += [*images[chosen]] + ([] if shown is None else [*shown[chosen]])
     names += [name] + ([] if shown is None else ["reconstruction"])
-    captions += ([] if shown is None else [""] * count) + [number(scores[i]) for i in chosen]
+    captions += ([] if shown is None else [""] * count) + [style.number(scores[i]) for i in chosen]
   return image_grid(cells, count, row_names=names, captions=captions,
                     title=title or f"Best and worst {count} of {checks.plural(len(images), 'image')}"
                     f" by {score_name}")
-
-
-def number(value):
-  """Returns a number in three digits, as short as they are."""
-  text = f"{value:.3g}"
-  return text if "e" not in text else f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
-
-
-def thin_ticks(axis, count, most):
-  """Leaves every n-th of `count` ticks of a matplotlib axis its label, so that at most `most` are."""
-  step = -(-count // most)
-  labels = [label.get_text() for label in axis.get_ticklabels()]
-  axis.set_ticks(range(0, count, step), labels[::step])
 
 
 def _pair(name, values, other_name, others):

@@ -4,7 +4,6 @@ import numpy as np
 
 from tfae.errors import InputError, check_number
 from tfae.figures import checks, style
-from tfae.figures.grids import number, thin_ticks
 
 
 def score_histogram(scores, anomalous=None, threshold=None, bins=60, score_name="score",
@@ -42,7 +41,7 @@ def score_histogram(scores, anomalous=None, threshold=None, bins=60, score_name=
   if threshold is not None:
     check_number("threshold", threshold)
     axes.axvline(threshold, color=style.INK, linewidth=1.2, linestyle=":",
-                 label=f"threshold {number(threshold)}")
+                 label=f"threshold {style.number(threshold)}")
   axes.set(xlabel=score_name, ylabel="share of the examples a bin",
            **({"xscale": "log"} if logarithmic else {}))
   style.legend(axes)
@@ -126,7 +125,7 @@ def confusion_matrix(labels, predictions, class_names=None, title=None):
   drawn = axes.imshow(share, cmap=style.SEQUENTIAL, vmin=0, vmax=1)
   for axis in (axes.xaxis, axes.yaxis):
     axis.set_ticks(range(classes), [style.shorten(name, 130, style.SMALL) for name in names])
-    thin_ticks(axis, classes, 40)
+    style.thin_ticks(axis, classes, 40)
   if max(map(len, names)) > 3:
     axes.tick_params(axis="x", rotation=60)
   axes.set(xlabel="prediction", ylabel="label")
@@ -164,4 +163,4 @@ def _counts(anomalous):
 
 def _mark(axes, x, y, threshold):
   axes.plot(x, y, marker="o", color=style.WRONG, markersize=7, linestyle="none",
-            label=f"threshold {number(threshold)}: {x:.3f}, {y:.3f}")
+            label=f"threshold {style.number(threshold)}: {x:.3f}, {y:.3f}")

@@ -22,7 +22,7 @@ _PAD = 0.09  # inches
 COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70",
            "#717581", "#92dadd")
 # Eleven of them beside ten colours: no pair comes again before the 110th class.
-MARKERS = ("o", "s", "^", "v", "D", "P", "X", "<", ">", "*", "p")
+MARKERS = ("o", "s", "^", "v", "D", "P", "X", "<", ">", "p", "*")
 LINES = ("-", "--", ":", "-.")
 
 
@@ -72,6 +72,17 @@ def legend(axes, **options):
   return axes.legend(fontsize=SMALL, frameon=False, labelcolor=INK, **options)
 
 
+def number(value, digits=3):
+  """Returns a number as text of so many significant digits, small and large ones with an exponent."""
+  size = abs(value)
+  if size == 0:
+    return "0"
+  if size < 1e-4 or size >= 1e6:
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
+  return f"{value:,.0f}" if size >= 10**(digits - 1) else f"{value:#.{digits}g}"
+
+
 @functools.lru_cache(4096)
 def text_width(text, size):
   """Returns the width of one line of text of `size` points, in pixels at DPI."""
@@ -95,6 +106,13 @@ def wrap(text, width, size):
   """Returns `text` on as many lines as `width` pixels need at `size` points."""
   average = text_width(text, size) / max(len(text), 1)
   return "\n".join(textwrap.wrap(text, max(8, int(width / max(average, 1)))))
+
+
+def thin_ticks(axis, count, most):
+  """Leaves every n-th of `count` ticks of a matplotlib axis its label, so that at most `most` are."""
+  step = -(-count // most)
+  labels = [label.get_text() for label in axis.get_ticklabels()]
+  axis.set_ticks(range(0, count, step), labels[::step])
 
 
 def png(figure, dpi=DPI):

@@ -5,7 +5,6 @@ import numpy as np
 from tfae.errors import InputError, check_int
 from tfae.figures import checks, style
 from tfae.figures.cells import coloured, image_grid
-from tfae.figures.grids import number
 
 
 def filter_montage(kernel, most=(16, 16), title=None):
@@ -114,7 +113,7 @@ def activation_grid(images, names=None, activations=None, title=None):
   if activations is not None:
     activations = checks.array("activations", activations, ("n",))
     checks.same_count("activations", activations, len(images))
-    names = [f"{name}: {number(value)}" for name, value in zip(names, activations)]
+    names = [f"{name}: {style.number(value)}" for name, value in zip(names, activations)]
   return image_grid(images, captions=names,
                     title=title or f"Inputs that excite {checks.plural(len(images), 'channel')} most")
 
@@ -124,7 +123,7 @@ def _signed(weights, columns, **options):
   bound = float(np.abs(weights).max())
   if weights.shape[-1] == 3:
     shown = weights / (2 * bound or 1) + 0.5
-    options["title"] += f"; grey is 0, white {number(bound)}"
+    options["title"] += f"; grey is 0, white {style.number(bound)}"
     return image_grid(shown, columns, **options)
   return image_grid(coloured(weights[..., 0], style.DIVERGING, -bound, bound), columns,
                     bar=(style.DIVERGING, -bound, bound, "weight"), **options)
