@@ -233,11 +233,18 @@ class Material:
   @property
   def score_unit(self):
     """What `scores` are, in words."""
-    if self.task == "variational":
-      return "negative ELBO at the mean code, nats"
-    if self.experiment.task.RECONSTRUCTS:
-      loss = self.experiment.task.loss
-      return f"{loss.replace('_', ' ')}, {LOSSES[loss].unit}"
+    return "negative ELBO at the mean code, nats" if self.task == "variational" else self.loss_unit
+
+  @property
+  def loss_unit(self):
+    """What the loss of metrics.jsonl is, in words."""
+    if self.experiment is None:
+      return "loss"
+    task = self.experiment.task
+    if isinstance(task, Variational):
+      return f"minus the {'IWAE bound' if task.objective == 'iwae' else 'ELBO'}, nats"
+    if task.RECONSTRUCTS:
+      return f"{task.loss.replace('_', ' ')}, {LOSSES[task.loss].unit}"
     return "cross-entropy of the label, nats"
 
   @once
