@@ -38,7 +38,8 @@ FLOORS = [
     {"labels", "server_configs", "publish", "promotion", "raw_inputs", "warmup", "saved_model",
      "exporting", "inspection"},
     {"views.once", "views.material", "views.responses", "views.maximisation", "views.latent",
-     "views.view"},
+     "views.view", "views.of_data", "views.of_training", "views.of_results", "views.of_codes",
+     "views.of_weights", "views.of_scores", "views.catalogue"},
     {"bin.cli", "bin.interrupt", "bin.lean", "bin.train", "bin.evaluate", "bin.weights",
      "bin.reproduce", "bin.inspect_model", "bin.predict"},
 ]
@@ -98,6 +99,14 @@ SAME_FLOOR = {
     "views.material": {"views.once"},
     "views.maximisation": {"views.responses"},
     "views.view": {"views.material"},
+    "views.of_data": {"views.view"},
+    "views.of_training": {"views.view"},
+    "views.of_results": {"views.view"},
+    "views.of_codes": {"views.latent", "views.view"},
+    "views.of_weights": {"views.maximisation", "views.responses", "views.view"},
+    "views.of_scores": {"views.view"},
+    "views.catalogue": {"views.of_codes", "views.of_data", "views.of_results", "views.of_scores",
+                        "views.of_training", "views.of_weights"},
     "bin.cli": {"bin.interrupt", "bin.lean"},
     "bin.reproduce": {"bin.cli"},
     "bin.inspect_model": {"bin.cli"},
@@ -142,7 +151,7 @@ WITHOUT_TENSORFLOW = ["figures.cells", "figures.checks", "figures.codes", "figur
                       "data.datasets", "cluster", "replica",
                       "experiment", "workdir", "publish", "jobs", "standings", "reproduction",
                       "results", "sessions", "signals", "systems", "inspection", "labels", "raw_inputs", "server_configs",
-                      "promotion", "views.material", "views.view"]
+                      "promotion", "views.material", "views.catalogue"]
 
 
 def module_of(path):

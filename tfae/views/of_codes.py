@@ -1,11 +1,13 @@
-"""Views of codes: where they lie, what lies between them, what the prior holds."""
+"""Views of codes: where they lie, what lies between them, what the prior holds.
+
+TensorFlow is imported where something is drawn.
+"""
 
 import math
 
 import numpy as np
 
 from tfae.figures import codes, grids, latent, weights
-from tfae.views import latent as decoding
 from tfae.views.view import View, has, reconstructs, several, variational
 
 _STEPS, _GRID, _MANIFOLD, _SAMPLES = 12, 10, 20, 100
@@ -63,6 +65,7 @@ def _bilinear(material):
 
 
 def _manifold(material):
+  from tfae.views import latent as decoding
   size = material.codes.shape[1]
   dimensions = tuple(map(int, decoding.plane(material.kl.mean(axis=0))))
   title = f"Decoder over {_MANIFOLD} x {_MANIFOLD} quantiles of the prior"
@@ -73,6 +76,7 @@ def _manifold(material):
 
 
 def _prior(material):
+  from tfae.views import latent as decoding
   return grids.sample_grid(decoding.samples(material.model, _SAMPLES, material.seed), columns=10,
                            title=f"{_SAMPLES} samples of the prior, means of p(x | z)")
 
@@ -87,6 +91,7 @@ def _histogram(material):
 
 def _decoded(material, grid):
   """Returns the images of codes `[rows, columns, *code shape]`, as many rows and columns."""
+  from tfae.views import latent as decoding
   shape = material.codes.shape[1:]
   return decoding.decode(material.model, grid.reshape(-1, *shape)).reshape(
       *grid.shape[:2], *material.images.shape[1:])

@@ -1,4 +1,7 @@
-"""Views of what is inside: weights, responses, the inputs that layers look for, the diagram."""
+"""Views of what is inside: weights, responses, the inputs that layers look for, the diagram.
+
+TensorFlow is imported where something is drawn.
+"""
 
 import math
 
@@ -6,7 +9,6 @@ import numpy as np
 
 from tfae.figures import diagram, weights
 from tfae.specs import layers as specs
-from tfae.views import maximisation, responses
 from tfae.views.view import View, has
 
 _UNITS = 36  # that activation maximisation is done for
@@ -75,6 +77,7 @@ def _decoder_weights(material):
 
 def _responses(material):
   """As maps; those of a dense layer are one map, its units row by row."""
+  from tfae.views import responses
   image = material.images[:1] if material.image is None else material.image
   found = responses.layer_outputs(material.model, image * material.max_value)
   path = material.layer or _looked_at(material)
@@ -90,6 +93,7 @@ def _responses(material):
 
 
 def _maximised(material):
+  from tfae.views import maximisation, responses
   path = material.layer or _looked_at(material)
   units = responses.layer_of(material.model, path).output_shape[-1]
   images, found = maximisation.maximise(material.model, path, range(min(units, _UNITS)),
