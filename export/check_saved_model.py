@@ -332,6 +332,20 @@ class Feeder:
     return np.array(list(map(encode, pixels)), object) if encoded else pixels
 
 
+def threshold_of(description):
+  """The score above which an image is an anomaly, or None: the model has no such output."""
+  threshold = description.get("metadata", {}).get("threshold")
+  return threshold.get("value") if isinstance(threshold, dict) else None
+
+
+def expected_of(name, outputs, reference, threshold):
+  """What output `name` of an answer must be: as in the reference, or is_anomaly: as its own score
+  says. Of two scores within rounding of the threshold one may be above it, the other not."""
+  if name == "is_anomaly" and threshold is not None:
+    return outputs["score"] > threshold
+  return reference[name]
+
+
 def difference(found, expected):
   """max |found - expected| over max(1, max |expected|); infinite for shapes that differ."""
   if found.shape != expected.shape:
@@ -355,7 +369,7 @@ def run_in_session(tf, directory, description, feeds):
 def check_runs(tf, directory, description, images, failures):
   """Runs every signature; appends to `failures`, returns the rows of the table."""
   loaded = tf.saved_model.load(directory)
-  tolerance = description.get("tolerance", 1e-5)
+  tolerance, threshold = description.get("tolerance", 1e-5), threshold_of(description)
 
   def run(key, feeds, examples=slice(None)):
     feeds = {name: tf.constant(value[examples]) for name, value in feeds.items()}
@@ -374,6 +388,11 @@ def check_runs(tf, directory, description, images, failures):
       run(key, inputs, slice(batch))
       milliseconds[batch] = 1e3 * (time.perf_counter() - start)
     alone = [run(key, inputs, slice(i, i + 1)) for i in range(3)]
+    answers = (
+        ({name: np.concatenate([one[name] for one in alone]) for name in alone[0]},
+         "examples run one by one"),
+        ({name: value[:3] for name, value in results[100].items()}, "a batch of 100"),
+        (old[key], "a TF1 session without soft placement"))
     for name, entry in sorted(description["signatures"][key]["outputs"].items()):
       what = f"signature {key}, output {name}"
       for batch in BATCHES:
@@ -383,14 +402,11 @@ def check_runs(tf, directory, description, images, failures):
                           f"{entry['shape']}")
         if not np.all(np.isfinite(value.astype(np.float64))):
           failures.append(f"{what}: not finite at batch {batch}")
-      for found, where in (
-          (np.concatenate([result[name] for result in alone]), "examples run one by one"),
-          (results[100][name][:3], "a batch of 100"),
-          (old[key][name], "a TF1 session without soft placement")):
-        if not difference(found, results[3][name]) <= tolerance:
-          failures.append(f"{what}: {where} and a batch of 3 differ by "
-                          f"{difference(found, results[3][name]):.3g} of the larger of 1 and the "
-                          f"largest value, the bound is {tolerance:g}")
+      for outputs, where in answers:
+        far = difference(outputs[name], expected_of(name, outputs, results[3], threshold))
+        if not far <= tolerance:
+          failures.append(f"{what}: {where} and a batch of 3 differ by {far:.3g} of the larger of "
+                          f"1 and the largest value, the bound is {tolerance:g}")
       last = results[max(BATCHES)][name].astype(np.float64)
       rows.append((key, name, str(entry["shape"]).replace("None", "batch"), entry["dtype"],
                    f"{last.min():.5g}", f"{last.max():.5g}",

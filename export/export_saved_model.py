@@ -1,13 +1,16 @@
 """Publishes a trained run as a frozen SavedModel, verified in a process that can't import tfae.
 
     python export/export_saved_model.py --workdir=runs/quickstart --export_dir=served/digits
+
+If tfae-anomaly has chosen a threshold for that checkpoint, the signature `score` has a second
+output, `is_anomaly`: 1 where the score is above it.
 """
 
 import sys
 
 from absl import flags
 
-from tfae import labels, raw_inputs
+from tfae import labels, raw_inputs, thresholds
 from tfae import workdir as workdirs
 from tfae.bin import cli
 
@@ -33,11 +36,15 @@ def main():
   from tfae import build, exporting, saved_model
   # The constants of a frozen graph have no device; a CPU is always there.
   model, _, _, step = build.load_model(workdir, args.checkpoint, "/CPU:0")
+  threshold = thresholds.of_checkpoint(workdir, step)
+  if threshold:
+    print(f"is_anomaly: score > {threshold.value:.6g}, {threshold.words}, step {step}")
   try:
     export = exporting.export(
         model, export_dir, examples=examples, max_value=data["max_value"],
         metadata={**workdirs.export_metadata(config), "step": step},
-        keep=args.keep, warmup=args.warmup, raw_inputs=args.raw_inputs)
+        keep=args.keep, warmup=args.warmup, raw_inputs=args.raw_inputs,
+        threshold=threshold)
   except saved_model.VerificationError as error:
     print(f"not published: {error}", file=sys.stderr)
     return 1

@@ -28,7 +28,7 @@ FLOORS = [
      "data.distortion", "data.encoded", "data.example", "data.fetchers", "data.folder", "data.idx",
      "data.mapped", "data.mnist", "data.origin", "data.picture", "data.pipeline", "data.reading",
      "data.records", "data.sources", "data.splits", "data.stored"},
-    {"images", "layers", "network", "optimizers", "checkpoint", "weights"},
+    {"images", "layers", "network", "optimizers", "checkpoint", "thresholds", "weights"},
     {"models.model", "models.autoencoder", "models.classifier", "models.penalties",
      "models.probe", "models.variational"},
     {"tasks.task", "tasks.reconstruct", "tasks.classify", "tasks.probe", "tasks.variational"},
@@ -133,7 +133,7 @@ ONLY = {
     "publish": ("errors", "files", "labels"),
     "promotion": ("errors", "files", "labels", "publish", "server_configs"),
     "exporting": ("errors", "files", "images", "specs.", "models.", "graph", "saved_model",
-                  "publish", "labels", "raw_inputs", "warmup"),
+                  "publish", "labels", "raw_inputs", "thresholds", "warmup"),
 }
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 # Modules that check a user's configs and flags do so before TensorFlow is imported.
@@ -150,8 +150,9 @@ WITHOUT_TENSORFLOW = ["figures.cells", "figures.checks", "figures.codes", "figur
                       "data.origin", "data.splits",
                       "data.datasets", "cluster", "replica",
                       "experiment", "workdir", "publish", "jobs", "standings", "reproduction",
-                      "results", "sessions", "signals", "systems", "inspection", "labels", "raw_inputs", "server_configs",
-                      "promotion", "views.material", "views.catalogue"]
+                      "results", "sessions", "signals", "systems", "inspection", "labels",
+                      "raw_inputs", "server_configs", "promotion", "thresholds",
+                      "views.material", "views.catalogue"]
 
 
 def module_of(path):

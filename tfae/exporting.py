@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 import tfae
-from tfae import graph, images, labels, publish, saved_model
+from tfae import graph, images, labels, publish, saved_model, thresholds
 from tfae import raw_inputs as raws
 from tfae import warmup as warmups
-from tfae.errors import InputError
+from tfae.errors import InputError, check_number
 
 # Largest difference between the written and the live model, as a multiple of the larger of 1 and
 # the output's largest value: see `saved_model.verify`. bfloat16 has 8 bits of mantissa.
@@ -29,7 +29,7 @@ class Export:
 
 
 def export(model, export_dir, *, examples=None, max_value=None, metadata=None, keep=None,
-           warmup=labels.MAX_BATCH, raw_inputs=()):
+           warmup=labels.MAX_BATCH, raw_inputs=(), threshold=None):
   """Freezes a model, verifies it in a fresh process without tfae, and publishes it.
 
   Args:
@@ -46,13 +46,16 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
       with, 1 being the other; 0: none, and no file.
     raw_inputs: of `tfae.raw_inputs.KINDS`: 'uint8', 'bytes'; which signatures for such images there are beside
       those for floats.
+    threshold: a `tfae.thresholds.Threshold`, or a number: the signature `score` then has a second
+      output, `is_anomaly`, int32 [batch]: 1 where the score is above it.
 
   Returns:
     An `Export`.
 
   Raises:
     InputError: an export_dir that can't be written, examples that are not images of the model, or
-      `raw_inputs` without max_value or for images that it can't hold.
+      `raw_inputs` without max_value or for images that it can't hold; a threshold that is no
+      number, or of a model without scores.
     tfae.saved_model.VerificationError: the written model differs; nothing was published.
   """
   given = examples is not None
@@ -63,7 +66,13 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
   if examples.shape[1:] != model.input_shape or not len(examples):
     raise InputError(f"export: examples of shape {examples.shape}: expected "
                      f"(n, {', '.join(map(str, model.input_shape))}) with n >= 1.")
-  described = raws.add(model.signatures(max_value), raw_inputs, model.input_shape, max_value)
+  signatures, value = model.signatures(max_value), None
+  if threshold is not None:
+    kept = (dataclasses.asdict(threshold) if isinstance(threshold, thresholds.Threshold) else
+            {"value": float(np.float32(check_number("threshold", threshold)))})
+    metadata, value = {**(metadata or {}), "threshold": kept}, kept["value"]
+    signatures = thresholds.add(signatures, value)
+  described = raws.add(signatures, raw_inputs, model.input_shape, max_value)
   if given and max_value and examples.ndim == 4:
     # tfae-predict tells by it that an image is of the other polarity.
     metadata = {"border": images.border(examples, max_value), **(metadata or {})}
@@ -88,7 +97,7 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
     report["bytes"] = (folder / "saved_model.pb").stat().st_size
 
   def verify(folder):
-    report["differences"] = saved_model.verify(folder, inputs, references, tolerance)
+    report["differences"] = saved_model.verify(folder, inputs, references, tolerance, value)
 
   path = publish.publish(export_dir, write, verify, keep)
   return Export(path=path, parameters=parameters, **report)

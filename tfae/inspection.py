@@ -9,7 +9,7 @@ import hashlib
 import json
 import pathlib
 
-from tfae import images
+from tfae import images, thresholds
 from tfae import workdir as workdirs
 from tfae.errors import InputError, nearest, shown
 
@@ -42,13 +42,30 @@ class Run:
   @functools.cached_property
   def model(self):
     """The model, restored; raises InputError if there is no such checkpoint."""
+    return self._loaded[0]
+
+  @functools.cached_property
+  def _loaded(self):
     from tfae import build
-    return build.load_model(self.path, self._checkpoint, self._device)[0]
+    model, _, _, step = build.load_model(self.path, self._checkpoint, self._device)
+    return model, step
+
+  @functools.cached_property
+  def threshold(self):
+    """The score above which an image is an anomaly, or None: none was chosen for the checkpoint."""
+    found = thresholds.read(self.path)
+    return found.value if found and found.step == self._loaded[1] else None
 
   def frozen(self):
-    """Returns the `tfae.graph.Frozen` that an export of the run would be."""
+    """Returns the `tfae.graph.Frozen` that an export of the run would be.
+
+    A threshold that was chosen for another checkpoint is left out.
+    """
     from tfae import graph
-    return graph.freeze(self.model.signatures(self.wanted.max_value))
+    signatures = self.model.signatures(self.wanted.max_value)
+    if self.threshold is not None:
+      signatures = thresholds.add(signatures, self.threshold)
+    return graph.freeze(signatures)
 
 
 class Export:
@@ -57,6 +74,7 @@ class Export:
   Attributes:
     description: signature.json as a dict.
     class_names: list of str in the order of the labels, or None: they are numbers.
+    threshold: the score above which an image is an anomaly, or None.
     wanted: `tfae.images.Wanted`, or None if its input `images` is none or of unknown range.
     path: the folder.
   """
@@ -84,6 +102,7 @@ class Export:
       metadata = self.description["metadata"]
       border, dataset = metadata.get("border"), metadata.get("dataset")
       self.class_names = metadata.get("class_names")
+      self.threshold = metadata["threshold"]["value"] if "threshold" in metadata else None
     except FileNotFoundError:
       raise InputError(f"saved_model={str(directory)!r}: has no signature.json, so tfae did not "
                        "export it.") from None

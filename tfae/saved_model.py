@@ -94,12 +94,14 @@ def read(content, description):
                      f"{error}). Export the model again.") from None
 
 
-def verify(directory, examples, references, tolerance=1e-5):
+def verify(directory, examples, references, tolerance=1e-5, threshold=None):
   """Runs a written model in a fresh process, on the CPU, where importing tfae fails.
 
   `examples` maps signature -> input -> array [batch, ...], `references` maps signature -> output
   -> array of the live model on those examples; both cover every signature. Each output must be
-  within tolerance x max(1, max |reference|) of its reference at its worst element.
+  within tolerance x max(1, max |reference|) of its reference at its worst element. With a
+  `threshold` an output `is_anomaly` is judged by the output `score` beside it instead, exactly: a
+  score that is within its bound of the threshold may lie on either side.
   The requests of the warmup file, if there is one, are read back and run too: they are the first
   examples of their signature, so their outputs are the first of the references, and every
   signature has one.
@@ -111,19 +113,19 @@ def verify(directory, examples, references, tolerance=1e-5):
   table = []
   for key in sorted(outputs.keys() | references.keys()):
     table += _compare(f"signature {key!r}", key, outputs.get(key, {}), references.get(key, {}),
-                      tolerance)
+                      tolerance, threshold)
   for (key, feeds), reply in zip(requests, replies, strict=True):
     batch = len(next(iter(feeds.values())))
     _compare(f"warmup request of {batch}, signature {key!r}", key, reply,
              {name: warmup.first(value, batch) for name, value in references[key].items()},
-             tolerance)
+             tolerance, threshold)
   cold = set(outputs) - {key for key, _ in requests}
   if requests and cold:
     raise VerificationError(f"the warmup file has no request for {', '.join(sorted(cold))}.")
   return table
 
 
-def _compare(where, key, found, expected, tolerance):
+def _compare(where, key, found, expected, tolerance, threshold):
   """Returns verify's rows of one run of a signature."""
   if sorted(found) != sorted(expected):
     raise VerificationError(f"{where} has outputs {sorted(found)} in the written model: expected "
@@ -131,6 +133,8 @@ def _compare(where, key, found, expected, tolerance):
   table = []
   for name in sorted(found):
     reference, value = _as_float(expected[name]), found[name]
+    if name == "is_anomaly" and threshold is not None:
+      reference = _as_float(found["score"] > threshold)
     if value.shape != reference.shape:
       raise VerificationError(f"{where}, output {name!r}: shape {value.shape} in the written "
                               f"model, {reference.shape} in the live one.")

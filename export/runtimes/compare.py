@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+import check_saved_model as checker
 from runtimes import process
 
 LOSS_RISE = 0.03  # of an 8-bit model over the float one
@@ -23,13 +24,14 @@ class Verdict:
 def floats(reference, outputs, tolerance):
   """Compares {(signature, batch): {output: array}} with a Reference, element by element."""
   faults, worst, absolute = [], 0.0, 0.0
+  threshold = checker.threshold_of(reference.description)
   for (key, batch), found in sorted(outputs.items()):
-    expected = reference.outputs[key]
+    expected = {name: value[:batch] for name, value in reference.outputs[key].items()}
     if sorted(found) != sorted(expected):
       faults.append(f"signature {key}: outputs {sorted(found)}, expected {sorted(expected)}")
       continue
     for name, value in sorted(found.items()):
-      far, unit = _difference(value, expected[name][:batch])
+      far, unit = _difference(value, checker.expected_of(name, found, expected, threshold))
       absolute, worst = max(absolute, far), max(worst, far / unit)
       # Not `far > bound`: a NaN on either side has to fail.
       if not far <= tolerance * unit or np.isinf(far):

@@ -3,7 +3,8 @@
     tfae-predict --workdir=W digit.png [more.png ...] [--resize] [--invert] [--json]
     tfae-predict --saved_model=D/1 digit.png --out=reconstructed.png
 
-Of a classifier: the class, by its name if it has one, and the probability of each. Of an autoencoder: its score, and with
+Of a classifier: the class, by its name if it has one, and the probability of each. Of an
+autoencoder: its score, whether that is an anomaly's if it has a threshold (tfae-anomaly), and with
 --out the reconstruction as PNG. An image of another size is refused without --resize, which keeps
 its aspect ratio and pads it with its border. For a model that was trained on image files a file is
 read, cut and resized as training did it. MNIST is white on black: for black on white --invert.
@@ -15,7 +16,7 @@ import pathlib
 from absl import flags
 import numpy as np
 
-from tfae import images
+from tfae import images, thresholds
 from tfae.bin import cli
 from tfae.errors import InputError
 
@@ -54,6 +55,8 @@ def main(paths):
     values.update(graph.call(frozen, "reconstruct", feeds))
   if not classifies and not args.json:
     print(f"score: {frozen.outputs['score']['score'].meaning}")
+    if subject.threshold is not None:
+      print(f"anomaly: a score above {subject.threshold:.6g}")
   rows = ({name: value[row] for name, value in values.items()}
           for row in range(len(feeds["images"])))
   for path, (found, notes), of_path in zip(paths, read, outs):
@@ -76,6 +79,8 @@ def _add(result, values, out, max_value, class_names):
       result["class_name"] = _called(result["class"], class_names)
   else:
     result["score"] = float(values["score"])
+    if thresholds.OUTPUT in values:
+      result[thresholds.OUTPUT] = bool(values[thresholds.OUTPUT])
   if out:
     images.write_png(out, values["reconstruction"], max_value)
     result["reconstruction"] = str(out)
@@ -126,7 +131,8 @@ def _print(result, class_names):
     print(f"{name}: class {_called(result['class'], class_names)}    {probabilities}")
   else:
     written = f", reconstruction {result['reconstruction']}" if "reconstruction" in result else ""
-    print(f"{name}: score {result['score']:.6g}{written}")
+    verdict = {True: ", an anomaly", False: ", no anomaly"}.get(result.get(thresholds.OUTPUT), "")
+    print(f"{name}: score {result['score']:.6g}{verdict}{written}")
 
 
 def run():
