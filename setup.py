@@ -49,6 +49,7 @@ setup(
         "tfae-evaluate = tfae.bin.evaluate:run",
         "tfae-reproduce = tfae.bin.reproduce:run",
         "tfae-inspect = tfae.bin.inspect_model:run",
+        "tfae-anomaly = tfae.bin.anomaly:run",
         "tfae-predict = tfae.bin.predict:run",
         "tfae-weights = tfae.bin.weights:run",
     ]},

@@ -32,7 +32,7 @@ FLOORS = [
     {"models.model", "models.autoencoder", "models.classifier", "models.penalties",
      "models.probe", "models.variational"},
     {"tasks.task", "tasks.reconstruct", "tasks.classify", "tasks.probe", "tasks.variational"},
-    {"experiment", "evaluation", "leakage", "likelihood", "diagnosis", "loop", "metrics", "signals",
+    {"anomaly", "experiment", "evaluation", "leakage", "likelihood", "diagnosis", "loop", "metrics", "signals",
      "build", "workdir", "run", "training", "transfer", "jobs", "standings", "reproduction",
      "results", "sessions", "systems"},
     {"labels", "server_configs", "publish", "promotion", "raw_inputs", "warmup", "saved_model",
@@ -41,7 +41,7 @@ FLOORS = [
      "views.view", "views.of_data", "views.of_training", "views.of_results", "views.of_codes",
      "views.of_weights", "views.of_scores", "views.catalogue"},
     {"bin.cli", "bin.interrupt", "bin.lean", "bin.train", "bin.evaluate", "bin.weights",
-     "bin.reproduce", "bin.inspect_model", "bin.predict"},
+     "bin.reproduce", "bin.inspect_model", "bin.predict", "bin.anomaly", "bin.training"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
@@ -79,6 +79,7 @@ SAME_FLOOR = {
     "tasks.classify": {"tasks.task"},
     "tasks.probe": {"tasks.classify"},
     "tasks.variational": {"tasks.task"},
+    "anomaly": {"build", "evaluation"},
     "build": {"workdir"},
     "diagnosis": {"evaluation"},
     "leakage": {"transfer", "workdir"},
@@ -111,7 +112,8 @@ SAME_FLOOR = {
     "bin.reproduce": {"bin.cli"},
     "bin.inspect_model": {"bin.cli"},
     "bin.predict": {"bin.cli"},
-    "bin.train": {"bin.cli"},
+    "bin.anomaly": {"bin.cli", "bin.training"},
+    "bin.train": {"bin.cli", "bin.training"},
     "bin.evaluate": {"bin.cli"},
     "bin.weights": {"bin.cli"},
 }

@@ -152,6 +152,14 @@ def check_identity(workdir, kind, identity, data):
   return True
 
 
+def check_data(workdir, data):
+  """Raises InputError unless a `Dataset` is the one that the run in a folder was trained on."""
+  trained_on = read_config(workdir)[1]["data"]["sha256"]
+  if data.sha256 != trained_on:
+    raise InputError(f"data: not those of the run in {workdir} (sha256 {data.sha256[:12]}..., the "
+                     f"run had {trained_on[:12]}...). Name their folder with --data_dir.")
+
+
 def write_examples(workdir, data):
   """Keeps a few test images, so that an export is verified where the data set is not."""
   buffer = io.BytesIO()

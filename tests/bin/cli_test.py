@@ -188,7 +188,8 @@ def test_the_guard_against_tensorflow_would_show(folder, tmp_path):
   assert code == 99
 
 
-@pytest.mark.parametrize("binary", ["train", "evaluate", "reproduce", "inspect_model", "predict"])
+@pytest.mark.parametrize("binary", ["train", "evaluate", "reproduce", "inspect_model", "predict",
+                                    "anomaly"])
 def test_help_lists_the_flags_and_ends(binary):
   code, out, err = runs.finish(runs.python("-c", ONE, binary, "--help"))
   assert code in (0, 1) and err == ""

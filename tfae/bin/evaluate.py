@@ -45,12 +45,9 @@ def main():
   if args.images and not samples:
     raise InputError(f"--images={args.images}: has no effect without --log_likelihood, such as "
                      "--log_likelihood=5000. Leave it out.")
-  experiment, config = cli.run_of(workdir)
+  experiment, _ = cli.run_of(workdir)
   data = load_data(experiment, args.data_dir)
-  if data.sha256 != config["data"]["sha256"]:
-    raise InputError(f"data: not those of the run in {workdir} (sha256 {data.sha256[:12]}..., the "
-                     f"run had {config['data']['sha256'][:12]}...). Name their folder with "
-                     "--data_dir.")
+  workdirs.check_data(workdir, data)
   split = getattr(data, args.split)
   if split is None:
     raise InputError("--split=validation: the run has no validation set. Use train or test.")

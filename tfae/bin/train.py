@@ -4,9 +4,7 @@
 """
 
 import dataclasses
-import json
 import os
-import sys
 
 from absl import flags
 
@@ -14,6 +12,7 @@ from tfae import cluster
 from tfae import experiment as experiments
 from tfae import workdir as workdirs
 from tfae.bin import cli
+from tfae.bin.training import train
 
 CONFIG = cli.define_config()
 flags.DEFINE_string("workdir", None, "Folder of the run; a second start resumes it.")
@@ -50,27 +49,7 @@ def main():
     experiment = dataclasses.replace(experiment, jit_compile="off")
     print_placement(training.prepare(experiment, data))
     return 0
-  try:
-    result = training.train(experiment, workdir, data=data)
-  except training.NotFiniteError as error:
-    print(f"stopped: {error}", file=sys.stderr)
-    return 3
-  except training.WorkerLostError as error:
-    print(f"stopped: {error}", file=sys.stderr, flush=True)
-    os._exit(4)  # TensorFlow's own way out waits for the lost worker
-  if result.signal:
-    print(f"stopped by signal {result.signal} at step {result.step}; the same command resumes.",
-          file=sys.stderr)
-    return 128 + result.signal
-  if not result.chief:
-    print(f"took part up to step {result.step}; worker 0 has the figures.", file=sys.stderr)
-    return 0
-  how = ("was complete already" if not result.traces else
-         "stopped early" if result.stopped_early else "complete")
-  evaluations = {name: {"step": result.evaluated[name], **values}
-                 for name, values in result.metrics.items()}
-  print(json.dumps({"run": how, "workdir": workdir, "step": result.step, **evaluations}))
-  return 0
+  return train(experiment, workdir, data)
 
 
 def print_placement(run):
