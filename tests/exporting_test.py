@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfae
-from tfae import exporting, saved_model, warmup
+from tfae import exporting, saved_model, thresholds, warmup
 from tfae.errors import InputError
 
 IMAGES = np.random.default_rng(5).integers(0, 256, (6, 9, 7, 1)).astype(np.uint8)
@@ -235,3 +235,61 @@ def test_a_variational_model_is_served_without_noise_but_for_the_one_that_the_ca
   for name in ("CUDA_VISIBLE_DEVICES", "TF_CPP_MIN_LOG_LEVEL"):
     monkeypatch.setenv(name, os.environ.get(name, ""))  # puts back what the program sets
   assert runpy.run_path(str(program))["main"]([f"--saved_model={path}"]) == 0
+
+
+@pytest.mark.usefixtures("verified_here")
+def test_with_a_threshold_the_score_says_what_is_an_anomaly_in_every_form_of_the_images(tmp_path):
+  model = conv_model()
+  scores = model.score(tf.constant(IMAGES, tf.float32)).numpy()
+  threshold = thresholds.choose(scores, 12, quantile=0.5)
+  path = exporting.export(model, tmp_path, examples=IMAGES, max_value=255, threshold=threshold,
+                          raw_inputs=["uint8"]).path
+  served = load(path)
+  for key, images in (("score", tf.constant(IMAGES, tf.float32)), ("score_uint8", IMAGES)):
+    found = served[key](tf.constant(images))
+    assert sorted(found) == ["is_anomaly", "score"] and found["is_anomaly"].dtype == tf.int32
+    np.testing.assert_array_equal(found["is_anomaly"], found["score"] > threshold.value)
+    assert found["is_anomaly"].numpy().sum() == 3
+  assert json.loads((path / "signature.json").read_text())["metadata"]["threshold"] == {
+      "value": threshold.value, "method": "quantile", "level": 0.5, "images": 6, "step": 12}
+  assert sorted(served["reconstruct"].structured_outputs) == ["reconstruction"]
+
+
+@pytest.mark.usefixtures("verified_here")
+def test_a_bare_number_is_a_threshold_and_none_leaves_the_export_as_it_was(tmp_path):
+  number = exporting.export(conv_model(), tmp_path, examples=IMAGES, threshold=0.1)
+  described = json.loads((number.path / "signature.json").read_text())
+  assert described["metadata"]["threshold"] == {"value": float(np.float32(0.1))}
+  plain = exporting.export(conv_model(), tmp_path, examples=IMAGES)
+  described = json.loads((plain.path / "signature.json").read_text())
+  assert "threshold" not in described["metadata"]
+  assert sorted(described["signatures"]["score"]["outputs"]) == ["score"]
+  with pytest.raises(InputError, match="threshold=nan: expected a finite number"):
+    exporting.export(conv_model(), tmp_path, examples=IMAGES, threshold=float("nan"))
+
+
+def test_an_anomaly_that_its_own_score_does_not_make_one_fails_the_verification(tmp_path,
+                                                                                monkeypatch):
+  def lies(directory, examples, requests):
+    outputs, replies = run_here(directory, examples, requests)
+    outputs["score"]["is_anomaly"][0] = 1 - outputs["score"]["is_anomaly"][0]
+    return outputs, replies
+
+  monkeypatch.setattr(saved_model, "_run_elsewhere", lies)
+  with pytest.raises(saved_model.VerificationError, match="'score', output 'is_anomaly'"):
+    exporting.export(conv_model(), tmp_path, examples=IMAGES, threshold=0.1)
+
+
+def test_a_score_within_its_bound_of_the_threshold_may_lie_on_either_side(tmp_path, monkeypatch):
+  model = conv_model()
+  score = model.score(tf.constant(IMAGES, tf.float32)).numpy()[0]
+
+  def rounds_otherwise(directory, examples, requests):
+    outputs, replies = run_here(directory, examples, requests)
+    for answer in (outputs, *({"score": reply} for reply in replies if "is_anomaly" in reply)):
+      answer["score"]["score"] = answer["score"]["score"] + 1e-6
+      answer["score"]["is_anomaly"] = (answer["score"]["score"] > float(score)).astype(float)
+    return outputs, replies
+
+  monkeypatch.setattr(saved_model, "_run_elsewhere", rounds_otherwise)
+  exporting.export(model, tmp_path, examples=IMAGES, threshold=float(score))

@@ -245,6 +245,20 @@ def test_a_signature_file_that_states_another_shape_fails(check, copy):
   assert "FAIL: signature encode, output codes: shape [1, 8] at batch 1, stated [None, 9]" in lines
 
 
+def test_an_anomaly_must_be_what_its_own_score_makes_it(check, judging_export, images, tmp_path):
+  code, lines, _ = check(f"--saved_model={judging_export}", f"--images={images}")
+  assert (code, lines[-1]) == (0, f"PASS: {judging_export}"), lines
+  found, = (line.split() for line in lines if "is_anomaly" in line)
+  assert found[2:6] == ["[batch]", "int32", "0", "1"]
+  other = pathlib.Path(shutil.copytree(judging_export, tmp_path / "1"))
+  described = json.loads((other / "signature.json").read_text())
+  described["metadata"]["threshold"]["value"] = 1e9
+  (other / "signature.json").write_text(json.dumps(described))
+  code, lines, _ = check(f"--saved_model={other}", f"--images={images}")
+  assert code == 1
+  assert any(line.startswith("FAIL: signature score, output is_anomaly") for line in lines)
+
+
 @pytest.mark.parametrize("function, reason", [
     (lambda images: {"y": tf.reduce_sum(images - tf.reduce_mean(images, 0), [1, 2, 3])},
      "FAIL: signature run, output y: examples run one by one and a batch of 3 differ by"),

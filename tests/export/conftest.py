@@ -14,7 +14,7 @@ for folder in ("tests", "export", "export/clients"):
   sys.path.append(str(ROOT / folder))
 import export_toy
 from runtimes import c_client, process, worker
-from tfae import graph, raw_inputs, saved_model, warmup
+from tfae import graph, raw_inputs, saved_model, thresholds, warmup
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +36,20 @@ def small_export(toy, tmp_path_factory):
   directory = tmp_path_factory.mktemp("small") / "1"
   signatures = {"reconstruct": toy.signatures()["reconstruct"]}
   saved_model.write(directory, graph.freeze(signatures), {"dataset": "none"})
+  return directory
+
+
+@pytest.fixture(scope="session")
+def judging_export(toy, tmp_path_factory):
+  """An exported version whose score says what is an anomaly; half of the examples are."""
+  directory = tmp_path_factory.mktemp("judging") / "1"
+  scoring = toy.signatures()["score"]
+  errors = scoring.function(export_toy.examples(100))["error"].numpy()
+  value = float(np.float32(np.sort(errors)[50] / 2 + np.sort(errors)[49] / 2))
+  signatures = thresholds.add({"score": graph.Signature(
+      lambda images: {"score": scoring.function(images)["error"]}, scoring.inputs,
+      {"score": "error"})}, value)
+  saved_model.write(directory, graph.freeze(signatures), {"threshold": {"value": value}})
   return directory
 
 

@@ -220,3 +220,19 @@ def test_each_converter_that_is_installed_keeps_every_signature(convert, export,
   assert sorted(found["signatures"]) == ["decode", "encode", "reconstruct", "score",
                                          "serving_default"]
   assert found["left_out"] == {}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["onnx", "litert", "litert_int8", "openvino", "graphdef", "aot"])
+def test_each_converter_that_is_installed_keeps_what_is_an_anomaly(convert, judging_export, images,
+                                                                   tmp_path, name):
+  missing = targets.TARGETS[name].missing()
+  if missing:
+    pytest.skip(missing)
+  code, lines, _ = convert(f"--saved_model={judging_export}", f"--examples={images}",
+                           f"--out={tmp_path}", f"--to={name}")
+  assert code == 0, lines
+  found = json.loads((tmp_path / name / "signature.json").read_text())
+  assert sorted(found["signatures"]["score"]["outputs"]) == ["is_anomaly", "score"]
+  assert found["metadata"] == json.loads(
+      (judging_export / "signature.json").read_text())["metadata"]

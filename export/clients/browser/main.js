@@ -53,14 +53,16 @@ async function once() {
   const first = key => result[key] && Object.values(result[key])[0];
   // A variational model gives the log of the variance besides.
   const code = result.encode && (result.encode.codes ?? result.encode.mean ?? first("encode"));
-  const picture = first("reconstruct"), score = first("score");
+  const picture = first("reconstruct"), score = result.score?.score ?? first("score");
+  const anomaly = result.score?.is_anomaly;
   if (show("code", code)) {
     $("code-about").textContent = `${code.data.length} numbers: ${code.meaning}`;
     bars($("code-bars"), code.data);
   }
   if (show("f-reconstruction", picture)) paint($("reconstruction"), picture.data, shape, range);
   if (show("score", score)) {
-    $("score-value").textContent = score.data[0].toPrecision(6);
+    const verdict = anomaly ? (anomaly.data[0] ? ", an anomaly" : ", no anomaly") : "";
+    $("score-value").textContent = score.data[0].toPrecision(6) + verdict;
     $("score-meaning").textContent = score.meaning;
   }
   const chances = result.classify && Object.values(result.classify).find(o => o.shape.length === 1);

@@ -96,3 +96,19 @@ def test_an_8_bit_model_whose_loss_can_t_be_told_is_no_good_one():
   same = reference({"code": np.ones((N, 2))}, {"x": np.ones((N, 4))})
   fault, = compare.losses(same, answers({"code": np.ones((N, 2))})).faults
   assert "can't be told" in fault
+
+
+def test_an_anomaly_is_judged_by_the_score_of_the_same_answer():
+  scores = np.linspace(0, 1, N)
+  same = reference({"score": scores, "is_anomaly": (scores > 0.5).astype(np.int32)}, {})
+  same.description["metadata"] = {"threshold": {"value": 0.5}}
+  scores[7] = 0.5 + 1e-6  # an anomaly here, on the other side there
+  same.outputs["run"]["is_anomaly"][7] = 1
+  own = {"score": scores - 9e-6, "is_anomaly": (scores - 9e-6 > 0.5).astype(np.int32)}
+  assert own["is_anomaly"][7] == 0
+  assert compare.floats(same, answers(own), 1e-5).faults == []
+  for place in (0, N - 1):
+    wrong = {**own, "is_anomaly": own["is_anomaly"].copy()}
+    wrong["is_anomaly"][place] ^= 1
+    assert any("output is_anomaly" in fault
+               for fault in compare.floats(same, answers(wrong), 1e-5).faults)
