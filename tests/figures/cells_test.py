@@ -3,12 +3,13 @@
 import pathlib
 import sys
 
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 import numpy as np
 import pytest
 
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import drawn
-from tfae.errors import InputError
 from tfae.figures import cells, style
 
 
@@ -47,7 +48,6 @@ def test_captions_names_frames_and_bar_are_there_and_not_cut():
 
 def test_captions_lie_under_their_image_and_above_the_next_row():
   figure = cells.image_grid(drawn.images(2), 1, captions=["one\nline more", "two"])
-  from matplotlib.backends.backend_agg import FigureCanvasAgg
   renderer = FigureCanvasAgg(figure).get_renderer()
   (axes,) = figure.axes
   high = figure.bbox.height
@@ -59,7 +59,6 @@ def test_captions_lie_under_their_image_and_above_the_next_row():
 
 
 def test_values_have_the_colours_of_the_map_and_constant_ones_that_of_its_middle():
-  from matplotlib import colormaps
   found = cells.coloured([[-2.0, 0.0, 2.0, 9.0]], style.DIVERGING, -2, 2)
   expected = colormaps[style.DIVERGING]([0.0, 0.5, 1.0, 1.0])[:, :3]
   np.testing.assert_array_equal(found[0], expected)

@@ -2,6 +2,9 @@
 
 import io
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 import numpy as np
 from PIL import Image
 
@@ -30,20 +33,17 @@ def cells(figure):
 
 def texts(figure):
   """Returns all texts of a figure that aren't empty, as one list."""
-  from matplotlib.text import Text
   figure.draw_without_rendering()
   return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
 def frames(figure):
   """Returns the colours of all frames of an `image_grid`."""
-  from matplotlib.colors import to_hex
   return [to_hex(patch.get_edgecolor()) for patch in figure.axes[0].patches]
 
 
 def inside(figure):
   """Asserts that no text is cut off by the figure's edge."""
-  from matplotlib.backends.backend_agg import FigureCanvasAgg
   canvas = FigureCanvasAgg(figure)
   canvas.draw()
   box = figure.get_tightbbox(canvas.get_renderer())

@@ -3,6 +3,8 @@
 import pathlib
 import sys
 
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 import numpy as np
 import pytest
 
@@ -34,7 +36,6 @@ def test_mean_and_deviation_are_those_of_numpy_over_more_than_a_block(channels):
   figure = grids.mean_and_deviation(images)
   mean, deviation = drawn.cells(figure)
   assert_shown(mean, images.mean(axis=0))
-  from matplotlib import colormaps
   expected = np.sqrt(images.var(axis=0).mean(axis=-1))
   assert_shown(deviation, colormaps[style.SEQUENTIAL](expected / expected.max())[..., :3], 2.1)
   assert "Mean and deviation of 1,500 images" in drawn.texts(figure)
@@ -68,7 +69,6 @@ def test_a_reconstruction_strip_has_originals_reconstructions_and_errors_in_colu
   for column in range(3):
     assert_shown(shown[column], images[column])
     assert_shown(shown[3 + column], others[column])
-  from matplotlib import colormaps
   errors = np.square(images - others)[..., 0]
   for column in range(3):
     assert_shown(shown[6 + column],
@@ -129,7 +129,6 @@ def test_a_class_that_is_only_predicted_has_its_number():
 
 def test_long_class_names_are_cut_and_not_written_over_their_neighbours():
   figure = grids.framed_grid(drawn.images(2), [0, 1], [0, 0], ["a" * 60, "b" * 60], columns=2)
-  from matplotlib.backends.backend_agg import FigureCanvasAgg
   renderer = FigureCanvasAgg(figure).get_renderer()
   left, right = (text.get_window_extent(renderer) for text in figure.axes[0].texts
                  if text.get_text()[0] in "✓✗")

@@ -45,9 +45,8 @@ def test_a_png_has_the_arrays_pixels_zoomed_and_the_same_bytes_again(shape, mode
   content = image_png(image, zoom=3)
   opened = Image.open(io.BytesIO(content))
   assert opened.mode == mode and opened.size == (12, 9)
-  np.testing.assert_array_equal(np.asarray(opened),
-                                image.reshape(opened.mode == "L" and (3, 4) or (3, 4, 3))
-                                .repeat(3, 0).repeat(3, 1))
+  flat = image.reshape((3, 4) if mode == "L" else (3, 4, 3))
+  np.testing.assert_array_equal(np.asarray(opened), flat.repeat(3, 0).repeat(3, 1))
   assert image_png(image, zoom=3) == content
 
 

@@ -1,14 +1,13 @@
 """tfae.figures.style: class colours that differ, files that are the same every time, no global state."""
 
 import pathlib
+import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
 import drawn
-from tfae.errors import InputError
 from tfae.figures import style
 
 
@@ -36,19 +35,17 @@ def test_a_png_has_the_size_that_its_resolution_says():
 
 
 def test_drawing_leaves_matplotlibs_settings_alone_and_does_without_pyplot():
-  import subprocess
-  code = ("import sys, matplotlib\nbefore = dict(matplotlib.rcParams)\n"
+  code = ("import sys, matplotlib\nbefore = matplotlib.rcParams.copy()\n"
           "from tfae.figures import style, grids, codes, curves, latent, weights, scores, diagram\n"
           "figure, axes = style.new_figure('x'); axes.plot([1, 2], [1, 2])\n"
           "style.svg(figure), style.png(figure)\n"
-          "assert dict(matplotlib.rcParams) == before\n"
+          "assert matplotlib.rcParams.copy() == before\n"
           "assert 'matplotlib.pyplot' not in sys.modules and 'sklearn' not in sys.modules\n")
   done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
   assert done.returncode == 0, done.stderr
 
 
 def test_montage_and_diagram_need_no_matplotlib():
-  import subprocess
   code = ("import sys\nfrom tfae.figures import montage, diagram\n"
           "assert 'matplotlib' not in sys.modules\n")
   done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -77,8 +77,10 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
     x, y = left + index % columns * step_x, tops[index // columns]
     if image is None:
       continue
-    axes.imshow(image[..., 0] if image.shape[-1] == 1 else image, cmap=style.IMAGES, vmin=0, vmax=1,
-                extent=(x, x + wide, y + high, y), interpolation="nearest", aspect="auto")
+    # Whole numbers in three channels: through a colour map, or as floats, a pixel may be one off.
+    shown = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    shown = np.broadcast_to(shown, (*image.shape[:2], 3))
+    axes.imshow(shown, extent=(x, x + wide, y + high, y), interpolation="nearest", aspect="auto")
     if frames is not None and frames[index]:
       axes.add_patch(Rectangle((x - 1.5, y - 1.5), wide + 3, high + 3, fill=False, linewidth=1.8,
                                edgecolor=frames[index]))
