@@ -64,7 +64,8 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
   top = _MARGIN + (24 * (title.count("\n") + 1) if title else 0) + (_LINE if column_names else 0)
   tops = [top + sum(steps[:row]) for row in range(rows)]
   bottom = top + sum(steps) - gap
-  height = bottom + _MARGIN + (_LINE if x_label else 0)
+  half = style.text_width(y_label or "", style.TEXT) / 2 + _MARGIN
+  height = max(bottom + _MARGIN + (_LINE if x_label else 0), math.ceil(2 * half))
   # The data of the one axes are pixels, from the top left.
   figure = Figure(figsize=(width / style.DPI, height / style.DPI), facecolor="white")
   axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
@@ -82,7 +83,7 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
     shown = np.broadcast_to(shown, (*image.shape[:2], 3))
     axes.imshow(shown, extent=(x, x + wide, y + high, y), interpolation="nearest", aspect="auto")
     if frames is not None and frames[index]:
-      axes.add_patch(Rectangle((x - 1.5, y - 1.5), wide + 3, high + 3, fill=False, linewidth=1.8,
+      axes.add_patch(Rectangle((x - 2.5, y - 2.5), wide + 5, high + 5, fill=False, linewidth=1.5,
                                edgecolor=frames[index]))
     if captions:
       text = "\n".join(style.shorten(line, step_x - 2, style.SMALL)
@@ -101,7 +102,7 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
     write(left + (columns * step_x - gap) / 2, height - 8, x_label, style.TEXT, ha="center",
           va="bottom")
   if y_label:
-    write(8, (top + bottom) / 2, y_label, style.TEXT, ha="left", va="center", rotation=90)
+    write(8, min(max((top + bottom) / 2, half), height - half), y_label, style.TEXT, ha="left", va="center", rotation=90)
   if bar is not None:
     colours, low, high_value, label = bar
     tall = min(bottom - top, 260)

@@ -92,7 +92,7 @@ def bilinear_grid(images, title=None):
   images, rows, columns = _grid(images)
   frames = [style.COLOURS[6] if row in (0, rows - 1) and column in (0, columns - 1) else None
             for row in range(rows) for column in range(columns)]
-  return image_grid(images, columns, gap=4, frames=frames, cell=56,
+  return image_grid(images, columns, gap=6, frames=frames, cell=56,
                     title=title or f"{rows} x {columns} codes between four images (framed)")
 
 

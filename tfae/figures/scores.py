@@ -135,7 +135,7 @@ def confusion_matrix(labels, predictions, class_names=None, title=None):
         axes.text(column, row, f"{count:,}" + (f"\n{share[row, column]:.1%}" if row == column
                                                else ""),
                   ha="center", va="center", fontsize=style.SMALL - 1,
-                  color="black" if share[row, column] > 0.6 else "white")
+                  color="black" if share[row, column] > 0.44 else "white")
   style.colour_bar(figure, drawn, "share of the label's examples", shrink=0.8)
   return figure
 

@@ -1,13 +1,15 @@
 """One style: colour maps, class colours, sizes; new figures, and figures as PNG and SVG."""
 
+import bisect
 import functools
 import io
 import textwrap
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 DPI = 120  # of a PNG; cells of images are whole pixels at it
 IMAGES = "gray"
@@ -86,9 +88,9 @@ def number(value, digits=3):
 @functools.lru_cache(4096)
 def text_width(text, size):
   """Returns the width of one line of text of `size` points, in pixels at DPI."""
-  if not text.strip():
-    return 0.0
-  return TextPath((0, 0), text.replace("$", "S"), size=size).get_extents().width * DPI / 72
+  # At 72 pixels an inch, as points are.
+  wide, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), False)
+  return wide * DPI / 72
 
 
 def shorten(text, width, size):
@@ -96,10 +98,9 @@ def shorten(text, width, size):
   text = " ".join(str(text).split())
   if text_width(text, size) <= width:
     return text
-  kept = len(text) - 1
-  while kept > 1 and text_width(text[:kept] + "…", size) > width:
-    kept -= 1
-  return text[:kept].rstrip() + "…"
+  fitting = bisect.bisect_right(range(len(text)), width,
+                                key=lambda kept: text_width(text[:kept] + "…", size))
+  return text[:max(fitting - 1, 1)].rstrip() + "…"
 
 
 def wrap(text, width, size):
