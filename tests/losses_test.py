@@ -29,6 +29,8 @@ REFERENCES = {
     "mean_squared_error": lambda z, x: _squares(z, x).mean(1),
     "sum_squared_error": lambda z, x: _squares(z, x).sum(1),
     "binary_cross_entropy": _cross_entropy,
+    "cosine_distance": lambda z, x: np.array([1 - np.vdot(t, p) / np.sqrt(
+        np.vdot(t, t) * np.vdot(p, p)) for t, p in zip(z, x)]),
 }
 
 
@@ -47,6 +49,17 @@ def test_mean_and_sum_by_hand():
   assert losses.sum_squared_error(target, prediction).numpy().tolist() == [25.0]
   half = losses.binary_cross_entropy(target, tf.zeros([1, 2]))
   np.testing.assert_allclose(half, [np.log(2)], rtol=1e-6)
+
+
+def test_a_cosine_distance_does_not_depend_on_brightness_and_zeros_are_at_1():
+  target = tf.constant([[3.0, 4.0], [3.0, 4.0], [3.0, 4.0], [3.0, 4.0], [0.0, 0.0], [3.0, 4.0]])
+  prediction = tf.constant([[3.0, 4.0], [30.0, 40.0], [-4.0, 3.0], [-3e-3, -4e-3], [3.0, 4.0],
+                            [0.0, 0.0]])
+  with tf.GradientTape() as tape:
+    tape.watch(prediction)
+    loss = losses.cosine_distance(target, prediction)
+  np.testing.assert_allclose(loss, [0, 0, 1, 2, 1, 1], atol=1e-6)
+  assert np.isfinite(tape.gradient(loss, prediction)).all()
 
 
 def test_the_registry_and_the_table_name_the_same_losses():

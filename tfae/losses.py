@@ -43,8 +43,25 @@ def binary_cross_entropy(target, logits):
   return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(target, logits), pixels)
 
 
+def cosine_distance(target, prediction):
+  """Returns `[batch]`: 1 - t p / (|t| |p|), without a unit: 0 (one direction) to 2 (opposite ones).
+
+  Neither the brightness of an image nor how much ink it has counts, only what it shows; so scores
+  of different images compare. That of an image of zeros, which has no direction, is 1; lengths
+  below 1e-6 are taken for that.
+
+  Raises:
+    InputError: different shapes, or a dtype that is not floating point.
+  """
+  target, prediction, pixels = _paired("cosine_distance", target, "prediction", prediction)
+  squares = [tf.maximum(tf.reduce_sum(tf.square(x), pixels), tf.constant(1e-12, x.dtype))
+             for x in (target, prediction)]
+  return 1 - tf.reduce_sum(target * prediction, pixels) / (
+      tf.sqrt(squares[0]) * tf.sqrt(squares[1]))
+
+
 LOSSES = {loss.__name__: loss for loss in (mean_squared_error, sum_squared_error,
-                                           binary_cross_entropy)}
+                                           binary_cross_entropy, cosine_distance)}
 
 
 def _paired(loss, target, name, prediction):

@@ -98,7 +98,8 @@ def test_the_specs_do_not_import_tensorflow():
 
 
 def test_the_table_of_losses_is_frozen_and_says_unit_and_logits():
-  assert losses.LOSS_NAMES == ("mean_squared_error", "sum_squared_error", "binary_cross_entropy")
+  assert losses.LOSS_NAMES == ("mean_squared_error", "sum_squared_error", "binary_cross_entropy",
+                               "cosine_distance")
   assert losses.LOSSES["binary_cross_entropy"] == (True, "nats, mean over pixels")
   assert not losses.LOSSES["mean_squared_error"].from_logits
   with pytest.raises(TypeError):

@@ -14,5 +14,6 @@ LOSSES = types.MappingProxyType({
     "mean_squared_error": Loss(False, "squared pixel units, mean over pixels"),
     "sum_squared_error": Loss(False, "squared pixel units, sum over pixels"),
     "binary_cross_entropy": Loss(True, "nats, mean over pixels"),
+    "cosine_distance": Loss(False, "1 - cosine of the angle, 0 to 2"),
 })
 LOSS_NAMES = tuple(LOSSES)
