@@ -14,24 +14,26 @@ from tfae.specs.systems import configs_folder
 
 PROGRAM = (sys.executable, "-m", "tfae.bin.train")
 EVALUATOR = (sys.executable, "-m", "tfae.bin.evaluate")
+DETECTOR = (sys.executable, "-m", "tfae.bin.anomaly")
 
 
 class Reproduction:
   """Runs jobs one after the other; what is complete is left alone, what fails is recorded."""
 
   def __init__(self, systems, root, *, data_dir=None, program=PROGRAM, evaluator=EVALUATOR,
-               made_on=None):
+               detector=DETECTOR, made_on=None):
     """Prepares.
 
     Args:
       systems: the table.
       root: folder of all runs.
-      data_dir: passed on to tfae-train and tfae-evaluate, or None.
-      program, evaluator: what is started with the flags of tfae-train and of tfae-evaluate.
+      data_dir: passed on to the programs, or None.
+      program, evaluator, detector: what is started with the flags of tfae-train, tfae-evaluate and
+        tfae-anomaly.
       made_on: function that returns `Standing.made_on`; asked once, if anything is run at all.
     """
     self._systems, self._root = systems, root
-    self._program, self._evaluator = program, evaluator
+    self._program, self._evaluator, self._detector = program, evaluator, detector
     self._runs = by_name(systems)
     self._data = [f"--data_dir={data_dir}"] if data_dir else []
     self._ask_made_on = made_on or (lambda: machine.made_on(configs_folder().parent))
@@ -121,12 +123,19 @@ class Reproduction:
     return end
 
   def _evaluate(self, job, folder, record, title, signals):
-    """Returns (exit code, last line) of tfae-evaluate on a trained job; counts its seconds."""
-    flags = [f"--workdir={folder}", *sum(job.run.evaluations.values(), [])]
+    """Returns (exit code, last line) of tfae-evaluate, tfae-anomaly or both on a trained job, as it
+    asks; counts their seconds."""
+    asked = dict(job.run.evaluations)
+    programs = []
+    if "anomaly" in asked:
+      programs.append(("tfae-anomaly", self._detector, asked.pop("anomaly")))
+    if asked:
+      programs.insert(0, ("tfae-evaluate", self._evaluator, sum(asked.values(), [])))
     record["failed"] = None
     _write_record(folder, record)  # that it is trained, should this be killed
     began = time.monotonic()
-    end = self._pass_on("tfae-evaluate", self._evaluator, flags, title, signals)
+    for name, program, flags in programs:
+      end = self._pass_on(name, program, [f"--workdir={folder}", *flags], title, signals)
     _count(record, began)
     return end
 

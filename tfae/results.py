@@ -102,6 +102,12 @@ class _Table:
         row += [self.figure(name).printed or "-"] if printed else []
         row.append(self.cell(name, self.figure(name)))
       rows.append(row + ([self._difference(*names)] if paired else []))
+    if comparison.mean is not None:
+      row = ["mean"]
+      for names in zip(*comparison.rows.values()):
+        row += [comparison.mean or "-"] if printed else []
+        row.append(self._mean_of(names))
+      rows.append(row + ["-"] * paired)
     header = [comparison.row]
     for column in comparison.columns:
       header += [f"printed: {column}"] if printed else []
@@ -164,6 +170,13 @@ class _Table:
     (ours, _), (theirs, _) = self.values(one), self.values(other)
     both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
     return _mean(both, self.figure(one).digits, "+") if both else "-"
+
+  def _mean_of(self, names):
+    """Returns the cell of the mean over runs, of the seeds that all of them have."""
+    values = [self.values(name)[0] for name in names]
+    seeds = set.intersection(*map(set, values))
+    means = [np.mean([of_run[seed] for of_run in values]) for seed in sorted(seeds)]
+    return _mean(means, self.figure(names[0]).digits) if means else "-"
 
   def _duration(self, name):
     found = [standing.seconds for standing in self._standings[name].values()

@@ -9,12 +9,13 @@ import json
 import re
 
 from tfae import experiment as experiments
+from tfae import thresholds
 from tfae import workdir as workdirs
 from tfae.errors import InputError, nearest
 from tfae.jobs import Job, by_name
 
 RECORD = "reproduce.json"
-EVALUATED = ("pca", "log_likelihood")  # kinds of the lines of tfae-evaluate
+EVALUATED = ("pca", "log_likelihood", "anomaly")  # kinds of lines that are added to a trained run
 _LONGEST_REASON = 300  # characters of a failure in a table
 
 
@@ -22,7 +23,7 @@ _LONGEST_REASON = 300  # characters of a failure in a table
 class Standing:
   """How far a run is, in a word and in words.
 
-  state: 'complete', 'trained' (what tfae-evaluate adds is missing), 'failed', 'unfinished' or
+  state: 'complete', 'trained' (what is added to a trained run is missing), 'failed', 'unfinished' or
     'not run'.
   lines: of its metrics.jsonl, without evaluations that its run does not ask for.
   seconds: wall time of its processes so far, None if not known.
@@ -85,7 +86,7 @@ def progress(job, experiment, folder, record, lines):
 
 
 def lines_of(run, folder):
-  """Returns the lines of metrics.jsonl; of those of tfae-evaluate only what `run` asks for."""
+  """Returns the lines of metrics.jsonl; of those of EVALUATED only what `run` asks for."""
   lines = workdirs.read_metrics(folder)
   if not any(line["kind"] in EVALUATED for line in lines):
     return tuple(lines)
@@ -94,10 +95,13 @@ def lines_of(run, folder):
     images = run.likelihood_images or workdirs.read_config(folder)[1]["data"]["test"]
   except InputError:
     images = 0
-  # Somebody may have called tfae-evaluate with other flags, or before the training had ended.
+  last = ends[-1] if ends else -1
+  # Somebody may have called the programs with other flags, or before the training had ended.
   asked = {"pca": {"split": "test"},
            "log_likelihood": {"samples": run.likelihood, "images": images, "split": "test",
-                              "step": ends[-1] if ends else -1}}
+                              "step": last},
+           "anomaly": {"split": "test", "step": last, "method": "quantile",
+                       "level": thresholds.QUANTILE}}
   return tuple(line for line in lines if line["kind"] not in EVALUATED or all(
       line.get(name) == value for name, value in asked[line["kind"]].items()))
 

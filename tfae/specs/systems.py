@@ -17,8 +17,8 @@ class Figure:
 
   metric: in words, with its unit.
   kind, name: where it stands in metrics.jsonl: the line's kind ('test', 'validation', 'epoch': the
-    mean over the batches of an epoch, 'pca' or 'log_likelihood': what tfae-evaluate adds) and the
-    field of that line.
+    mean over the batches of an epoch, 'pca' or 'log_likelihood': what tfae-evaluate adds, 'anomaly':
+    what tfae-anomaly adds) and the field of that line.
   printed: what the source printed, in words; '' for nothing.
   goal: the number to reach, in the unit of `metric`; None: there is none.
   higher: whether more is better.
@@ -61,6 +61,8 @@ class Run:
   likelihood: of a variational model: after the training tfae-evaluate estimates log p(x) of the
     test images with so many samples an image; 0: not at all.
   likelihood_images: only of the first so many of them; 0: of all.
+  anomaly: whether after the training tfae-anomaly chooses a threshold, and says how well test images
+    of classes that were not trained on are told.
   """
   label: str
   config: str
@@ -73,6 +75,7 @@ class Run:
   pca: bool = False
   likelihood: int = 0
   likelihood_images: int = 0
+  anomaly: bool = False
 
   @property
   def name(self):
@@ -81,7 +84,8 @@ class Run:
 
   @property
   def evaluations(self):
-    """{kind of a line that tfae-evaluate adds to metrics.jsonl: its flags}."""
+    """{kind of a line that is added to metrics.jsonl after the training: the flags of the program},
+    which is tfae-anomaly for 'anomaly', else tfae-evaluate."""
     found = {}
     if self.pca:
       found["pca"] = ["--pca"]
@@ -89,6 +93,8 @@ class Run:
       found["log_likelihood"] = [f"--log_likelihood={self.likelihood}"]
       if self.likelihood_images:
         found["log_likelihood"].append(f"--images={self.likelihood_images}")
+    if self.anomaly:
+      found["anomaly"] = []
     return found
 
   @property
@@ -115,6 +121,7 @@ class Comparison:
   rows: {row label: names of its runs 'ID/LABEL/VARIANT', one a column}.
   columns: names of the columns.
   plot: whether to plot it over the rows, whose labels are numbers then.
+  mean: what was printed of the mean over the rows, in words; None: there is no such row.
   """
   title: str
   name: str
@@ -122,6 +129,7 @@ class Comparison:
   rows: dict
   columns: tuple
   plot: bool = False
+  mean: str | None = None
 
 
 def configs_folder():
