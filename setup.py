@@ -52,5 +52,6 @@ setup(
         "tfae-anomaly = tfae.bin.anomaly:run",
         "tfae-predict = tfae.bin.predict:run",
         "tfae-weights = tfae.bin.weights:run",
+        "tfae-figures = tfae.bin.figures:run",
     ]},
 )

@@ -39,9 +39,9 @@ FLOORS = [
      "exporting", "inspection"},
     {"views.once", "views.material", "views.responses", "views.maximisation", "views.latent",
      "views.view", "views.of_data", "views.of_training", "views.of_results", "views.of_codes",
-     "views.of_weights", "views.of_scores", "views.catalogue"},
+     "views.of_weights", "views.of_scores", "views.catalogue", "views.picture"},
     {"bin.cli", "bin.interrupt", "bin.lean", "bin.train", "bin.evaluate", "bin.weights",
-     "bin.reproduce", "bin.inspect_model", "bin.predict", "bin.anomaly", "bin.training"},
+     "bin.reproduce", "bin.inspect_model", "bin.predict", "bin.anomaly", "bin.training", "bin.figures"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
@@ -115,6 +115,7 @@ SAME_FLOOR = {
     "bin.anomaly": {"bin.cli", "bin.training"},
     "bin.train": {"bin.cli", "bin.training"},
     "bin.evaluate": {"bin.cli"},
+    "bin.figures": {"bin.cli"},
     "bin.weights": {"bin.cli"},
 }
 # Rooms that see less than what lies below them: a prefix of every module that they may import.

@@ -191,12 +191,16 @@ def test_the_confusion_matrix_is_that_of_sklearn(materials):
 
 def test_weights_are_the_models_a_tied_decoder_is_not_shown_twice(materials):
   material = materials["plane"]
-  kernel = material.model.encoder.layers[1].kernel.numpy()
-  shown = values(drawn("encoder_weights", material))
-  decoder = values(drawn("decoder_weights", material))
-  other = material.model.decoder.layers[1].kernel.numpy()
-  for cells, unit_weights in ((shown, kernel.T), (decoder, other)):
-    assert len(cells) - 1 == 32  # and the colour bar
+  rows = (material.model.encoder.layers[1].kernel.numpy().T,
+          material.model.decoder.layers[1].kernel.numpy())
+  for name, units in zip(("encoder_weights", "decoder_weights"), rows):
+    cells = values(drawn(name, material))
+    assert len(cells) >= len(units) == 32
+    # Red is the largest of all weights, blue minus that: red - blue grows with the weight.
+    cell = cells[5].astype(float)
+    order = np.argsort(units[5])
+    shown = (cell[..., 0] - cell[..., 2]).ravel()[order]
+    assert shown[0] < shown[32] < shown[-1] and np.corrcoef(shown, np.sort(units[5]))[0, 1] > 0.9
   assert "tied" in catalogue.BY_NAME["decoder_weights"].reason(materials["denoising"])
 
 
