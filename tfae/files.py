@@ -76,6 +76,17 @@ def write(path, content):
     sync(path.parent)
 
 
+def append(file, content):
+  """Adds bytes to the end of a file that was opened without a buffer: all of them or none."""
+  end = file.seek(0, os.SEEK_END)
+  try:
+    while content:  # a disk that is nearly full takes a part
+      content = content[file.write(content):]
+  except OSError:
+    file.truncate(end)
+    raise
+
+
 def temporary_folder(directory):
   """Makes and returns a folder in `directory` that `clear_stale` knows."""
   folder = pathlib.Path(directory) / f".tmp-{os.getpid()}"

@@ -1,6 +1,5 @@
 """What a run says of itself: metrics.jsonl, TensorBoard, and progress on the terminal."""
 
-import contextlib
 import json
 import logging
 import os
@@ -8,12 +7,11 @@ import pathlib
 import sys
 import time
 
-import tensorflow as tf
-from tensorboard.compat.proto import event_pb2
 import tqdm
 
 from tfae import files
 from tfae import workdir as workdirs
+from tfae.events import Events
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,6 +24,7 @@ class MetricsLog:
   the clock stands under `timing`, so that two runs can be compared.
 
   steps: {kind: step of the newest line of that kind}.
+  events: the `tfae.events.Events`, or None.
   """
 
   def __init__(self, workdir, *, step, epochs, tensorboard):
@@ -38,12 +37,12 @@ class MetricsLog:
       workdir: the run's folder, or None.
       step: how many steps the run has taken.
       epochs: how many whole epochs that is; a warning says if the lines of some are missing.
-      tensorboard: whether to write events too. TensorBoard is told to forget those after `step`.
+      tensorboard: whether to write events too.
 
     Raises:
       InputError: a full disk, or a file that can't be read or written.
     """
-    self._file = self._events = None
+    self._file = self.events = None
     self.steps = {}
     if workdir is None:
       return
@@ -60,10 +59,7 @@ class MetricsLog:
       # Unbuffered: a line is in the file, or refused, when `write` returns.
       self._file = open(self._path, "ab", buffering=0)
     if tensorboard:
-      self._events_path = pathlib.Path(workdir) / "tensorboard"
-      with self._writing_events():
-        self._events = tf.summary.create_file_writer(str(self._events_path))
-        _purge_events(self._events, step + 1)
+      self.events = Events(workdir, step)
 
   def write(self, kind, step, epoch, values, timing=None, *, closing=False):
     """Appends one line; `closing` marks one that is there because the run ends at this step."""
@@ -76,27 +72,11 @@ class MetricsLog:
     if timing:
       line["timing"] = timing
     with files.writing(self._path):
-      self._append((json.dumps(line) + "\n").encode())
+      files.append(self._file, (json.dumps(line) + "\n").encode())
     files.reached("metrics line")
-    if self._events:
-      with self._writing_events(), self._events.as_default():
-        for name, value in {**values, **(timing or {})}.items():
-          tf.summary.scalar(f"{kind}/{name}", value, step=step)
-
-  def _append(self, content):
-    end = self._file.seek(0, os.SEEK_END)
-    try:
-      while content:  # a disk that is nearly full takes a part
-        content = content[self._file.write(content):]
-    except OSError:
-      self._file.truncate(end)
-      raise
-
-  @contextlib.contextmanager
-  def _writing_events(self):
-    with files.writing(self._events_path, (OSError, tf.errors.OpError)):
-      with tf.device("/CPU:0"):  # summary ops have no GPU kernel
-        yield
+    if self.events:
+      self.events.scalars({f"{kind}/{name}": value
+                           for name, value in {**values, **(timing or {})}.items()}, step)
 
   def sync(self):
     """Puts all lines on the disk: before a checkpoint, which must not know more than the log."""
@@ -104,9 +84,8 @@ class MetricsLog:
       return
     with files.writing(self._path):
       os.fsync(self._file.fileno())
-    if self._events:
-      with self._writing_events():
-        self._events.flush()
+    if self.events:
+      self.events.flush()
 
   def close(self):
     """Closes the files."""
@@ -115,18 +94,8 @@ class MetricsLog:
     finally:
       if self._file:
         self._file.close()
-      if self._events:
-        with self._writing_events():
-          self._events.close()
-
-
-def _purge_events(writer, step):
-  """Tells TensorBoard to forget what older event files hold of `step` and later."""
-  event = event_pb2.Event(step=step, wall_time=time.time(), session_log=event_pb2.SessionLog(
-      status=event_pb2.SessionLog.START))
-  # tf.summary has no public way to write one.
-  tf.raw_ops.ImportEvent(writer=writer._resource,  # pylint: disable=protected-access
-                         event=event.SerializeToString())
+      if self.events:
+        self.events.close()
 
 
 class InputWait:

@@ -1,0 +1,105 @@
+"""What TensorBoard shows of a run: the event files in W/tensorboard."""
+
+import contextlib
+import pathlib
+import struct
+import time
+
+import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
+
+from tfae import files
+from tfae.data import crc32c
+
+FOLDER = "tensorboard"
+# One file for what a run has once, written anew at every start and at the end. Its name sorts before
+# those of the others.
+_ABOUT = "events.out.tfevents.0.about"
+
+
+class Events:
+  """Writes events in the order of the steps."""
+
+  def __init__(self, workdir, step):
+    """Opens an event file for a run that stands at `step`; TensorBoard forgets what came later.
+
+    Raises:
+      InputError: a full disk, or a folder that can't be written.
+    """
+    self._path = pathlib.Path(workdir) / FOLDER
+    files.clear_stale(self._path)
+    with self._writing():
+      self._writer = tf.summary.create_file_writer(str(self._path))
+      event = event_pb2.Event(step=step + 1, wall_time=time.time(), session_log=(
+          event_pb2.SessionLog(status=event_pb2.SessionLog.START)))
+      # tf.summary has no public way to write one.
+      tf.raw_ops.ImportEvent(writer=self._writer._resource,  # pylint: disable=protected-access
+                             event=event.SerializeToString())
+
+  @contextlib.contextmanager
+  def _writing(self):
+    with files.writing(self._path, (OSError, tf.errors.OpError)):
+      with tf.device("/CPU:0"):  # summary ops have no GPU kernel
+        yield
+
+  @contextlib.contextmanager
+  def _adding(self):
+    with self._writing(), self._writer.as_default():
+      yield
+
+  def scalars(self, values, step):
+    """Adds {tag: number}."""
+    with self._adding():
+      for tag, value in values.items():
+        tf.summary.scalar(tag, value, step=step)
+
+  def image(self, tag, pixels, step):
+    """Adds one image, uint8 `[height, width, 1 or 3]`."""
+    with self._adding():
+      tf.summary.image(tag, pixels[None], step=step)
+
+  def histograms(self, values, step):
+    """Adds {tag: tensor or array}."""
+    with self._adding():
+      for tag, value in values.items():
+        tf.summary.histogram(tag, value, step=step)
+
+  def about(self, graph_def, hparams, began, ended=False):
+    """Writes the graph and the hyperparameters, in place of those written before.
+
+    Args:
+      graph_def: a GraphDef, or None.
+      hparams: {name: bool, number or str}, or None.
+      began: time.time() at which this process began.
+      ended: whether the run is complete.
+    """
+    from tensorboard.plugins.hparams import api_pb2, summary, summary_v2  # once a run
+    events = [event_pb2.Event(file_version="brain.Event:2")]
+    if graph_def:
+      events.append(event_pb2.Event(graph_def=graph_def.SerializeToString()))
+    if hparams:
+      summaries = [summary_v2.hparams_pb(hparams, start_time_secs=began)]
+      if ended:
+        summaries.append(summary.session_end_pb(api_pb2.STATUS_SUCCESS))
+      events += [event_pb2.Event(summary=one) for one in summaries]
+    for event in events:
+      event.wall_time = began
+    files.write(self._path / _ABOUT, b"".join(
+        _record(event.SerializeToString()) for event in events))
+
+  def flush(self):
+    """Hands all events to the operating system."""
+    with self._writing():
+      self._writer.flush()
+
+  def close(self):
+    """Closes the file."""
+    with self._writing():
+      self._writer.close()
+
+
+def _record(data):
+  """Returns bytes as a record of a TFRecord file."""
+  size = struct.pack("<Q", len(data))
+  return b"".join([size, struct.pack("<I", crc32c.masked(size)),
+                   data, struct.pack("<I", crc32c.masked(data))])
