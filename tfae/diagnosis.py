@@ -96,15 +96,11 @@ def of_step(model, batch, seed, number):
     largest gradient. A kernel that the decoder shares counts as the encoder's.
   """
   key = randomness.fold_in(randomness.stream(seed, "training"), number)  # as `tfae.loop.Loop`
-  averages = [(v, v.numpy()) for v in model.variables if not v.trainable]
-  try:
+  with model.unmoved():
     fault = of_forward_pass(model, batch, key)
     if fault:
       return fault
     loss, gradients = model.loss_and_gradients(batch, key)
-  finally:
-    for variable, value in averages:  # which a step of batch normalisation moves
-      variable.assign(value)
   if not _finite(loss):
     return Fault(_LOSS_ALONE)
   for variable, gradient in reversed(list(zip(model.trainable, gradients))):

@@ -21,7 +21,9 @@ class Events:
   """Writes events in the order of the steps."""
 
   def __init__(self, workdir, step):
-    """Opens an event file for a run that stands at `step`; TensorBoard forgets what came later.
+    """Opens an event file for a run that stands at `step`.
+
+    TensorBoard forgets what it knew of that step and of later ones: it is to be written again.
 
     Raises:
       InputError: a full disk, or a folder that can't be written.
@@ -30,7 +32,7 @@ class Events:
     files.clear_stale(self._path)
     with self._writing():
       self._writer = tf.summary.create_file_writer(str(self._path))
-      event = event_pb2.Event(step=step + 1, wall_time=time.time(), session_log=(
+      event = event_pb2.Event(step=step, wall_time=time.time(), session_log=(
           event_pb2.SessionLog(status=event_pb2.SessionLog.START)))
       # tf.summary has no public way to write one.
       tf.raw_ops.ImportEvent(writer=self._writer._resource,  # pylint: disable=protected-access
@@ -81,7 +83,9 @@ class Events:
       summaries = [summary_v2.hparams_pb(hparams, start_time_secs=began)]
       if ended:
         summaries.append(summary.session_end_pb(api_pb2.STATUS_SUCCESS))
-      events += [event_pb2.Event(summary=one) for one in summaries]
+      for one in summaries:  # of two classes of the same message
+        events.append(event_pb2.Event())
+        events[-1].summary.ParseFromString(one.SerializeToString())
     for event in events:
       event.wall_time = began
     files.write(self._path / _ABOUT, b"".join(

@@ -262,15 +262,18 @@ def from_json(values):
   return from_config({**values, "model": model})
 
 
+def flat(values, prefix=""):
+  """Returns {'section.field': value} of an experiment's JSON values; a layer is one value."""
+  if not isinstance(values, dict) or "type" in values:
+    return {prefix[:-1]: values}
+  return {k: v for name, item in values.items() for k, v in flat(item, f"{prefix}{name}.").items()}
+
+
 def differences(old, new):
   """Returns 'field: old -> new' for each identity field in which two experiments' JSON differ.
 
   Fields that an older tfae did not write have their default.
   """
-  def flat(value, prefix=""):
-    if not isinstance(value, dict) or "type" in value:
-      return {prefix[:-1]: value}
-    return {k: v for name, item in value.items() for k, v in flat(item, f"{prefix}{name}.").items()}
   old, new = flat(old), flat(new)
   defaults = flat(to_json(Experiment()))
   old = {**{name: defaults[name] for name in new if name in defaults}, **old}

@@ -89,6 +89,8 @@ class Loop(tf.Module):
       with replica.examples(examples):
         return model.loss_and_gradients(batch, randomness.fold_in(key, number))
 
+    self._compute = compute
+
     def step(number, indices, images, mean):
       batch = self.batch(indices, number, *images)
       part, loss_and_gradients = replica.current(), compute
@@ -153,6 +155,14 @@ class Loop(tf.Module):
     """
     batch = self._batches.gather(indices, *images)
     return batch if self._distortion is None else self._distortion(batch, step)
+
+  def gradients(self, step):
+    """Returns the loss and the gradients of a step, with the weights as they are; takes none.
+
+    Not of several replicas. Moving averages move, see `tfae.models.model.Model.unmoved`.
+    """
+    number = tf.constant(step, tf.int64)
+    return self._compute(self.batch(self._batches.indices(number, 1)[0], number), number)
 
   def run(self, first_step, count):
     """Takes `count` <= steps_per_loop steps within one epoch, or fewer if one is not finite.

@@ -14,6 +14,8 @@ from tfae import workdir as workdirs
 from tfae.events import Events
 
 _LOG = logging.getLogger(__name__)
+_KINDS = ("train", "epoch", "validation")  # of the lines of a run that goes on
+_NO_SCALARS = ("kind", "step", "epoch", "closing", "timing")
 
 
 class MetricsLog:
@@ -60,6 +62,9 @@ class MetricsLog:
       self._file = open(self._path, "ab", buffering=0)
     if tensorboard:
       self.events = Events(workdir, step)
+      for line in kept:  # TensorBoard forgets those of this step with what closed the run
+        if line["step"] == step and line["kind"] in _KINDS:
+          self._show(line)
 
   def write(self, kind, step, epoch, values, timing=None, *, closing=False):
     """Appends one line; `closing` marks one that is there because the run ends at this step."""
@@ -75,8 +80,12 @@ class MetricsLog:
       files.append(self._file, (json.dumps(line) + "\n").encode())
     files.reached("metrics line")
     if self.events:
-      self.events.scalars({f"{kind}/{name}": value
-                           for name, value in {**values, **(timing or {})}.items()}, step)
+      self._show(line)
+
+  def _show(self, line):
+    values = {**line, **line.get("timing", {})}
+    self.events.scalars({f"{line['kind']}/{name}": value for name, value in values.items()
+                         if name not in _NO_SCALARS}, line["step"])
 
   def sync(self):
     """Puts all lines on the disk: before a checkpoint, which must not know more than the log."""

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tfae import build, diagnosis, metrics, placement
+from tfae import build, diagnosis, placement
 from tfae.checkpoint import Checkpoints
 from tfae.data.datasets import Dataset
 from tfae.data.pipeline import Batches
@@ -19,6 +19,7 @@ from tfae.loop import LAST, Loop, choose_jit
 from tfae.optimizers import Updater
 from tfae.signals import Signals
 from tfae.strategy import Single
+from tfae.watch import Watch
 
 LONGEST_LOOP_SECONDS = 5.0  # a signal waits for the running loop
 LONGEST_REPLAY_SECONDS = 60.0  # on the way back to a step that was not finite
@@ -80,6 +81,7 @@ class Run:
     total_steps: int, where the run ends.
     jit: whether the steps are compiled with XLA; jit_reason: why, in words.
     model, loop, batches, updater: see their classes.
+    part: the part of the model that training steps see.
   """
 
   def __init__(self, experiment, model, data, data_device, workdir=None, strategy=Single()):
@@ -110,24 +112,22 @@ class Run:
     workdir = workdir if strategy.chief else None
     self._experiment, self._data, self._workdir = experiment, data, workdir
     self.model = model
-    self._part, self._inputs = model.trained_part()
+    self.part, self._inputs = model.trained_part()
     self.batches = Batches(self._training_images(), experiment.batch_size, labels=data.train.labels,
                            seed=experiment.seed, device=data_device,
                            share=strategy.share(experiment.batch_size))
     self.total_steps = experiment.steps or experiment.epochs * self.batches.steps_per_epoch
     with strategy.scope():
-      self.updater = Updater(experiment.optimizer, self._part.trainable, self.total_steps)
-    self.jit, self.jit_reason = choose_jit(experiment.jit_compile, self._part, data_device,
+      self.updater = Updater(experiment.optimizer, self.part.trainable, self.total_steps)
+    self.jit, self.jit_reason = choose_jit(experiment.jit_compile, self.part, data_device,
                                            strategy)
     distortion = build.distortion(experiment, data.max_value, data_device)
-    self.loop = Loop(self._part, self.batches, self.updater, seed=experiment.seed, jit=self.jit,
+    self.loop = Loop(self.part, self.batches, self.updater, seed=experiment.seed, jit=self.jit,
                      steps_per_loop=min(experiment.steps_per_loop, self.batches.steps_per_epoch),
                      distortion=None if self._inputs else distortion,  # codes are no images
                      strategy=strategy)
     self._evaluate = Evaluator(model, seed=experiment.seed, distortion=distortion)
     self._standing = _Standing(self.loop)
-    # Of this process: (step, loss), (epoch, mean loss), mean loss.
-    self._first_loss = self._worst_epoch = self._last_epoch_loss = None
     self._evaluated = {}  # {split: step}
     self._checkpoints = None
     if workdir is not None:
@@ -176,44 +176,41 @@ class Run:
     return train.images if self._inputs is None else computed(self._inputs, train,
                                                               chunk_size(self.model))
 
-  def to_the_end(self):
+  def to_the_end(self, identity=None):
     """Trains until `total_steps`, or a signal; evaluates; returns a Result.
+
+    Args:
+      identity: what the run is, as JSON values, to be shown; not needed without a workdir.
 
     Raises:
       NotFiniteError: the checkpoint before it stays the newest.
     """
     _LOG.info("XLA is %s (jit_compile=%r: %s).", "on" if self.jit else "off",
               self._experiment.jit_compile, self.jit_reason)
-    log = metrics.MetricsLog(self._workdir, step=self.step,
-                             epochs=self.step // self.batches.steps_per_epoch,
-                             tensorboard=self._experiment.logging.tensorboard)
-    bar = metrics.Progress(self.total_steps, self.step, quiet=not self.strategy.chief)
+    watch = Watch(self, self._experiment, self._data, self._workdir, identity)
     evaluations = {}
     try:
       with Signals() as signals:
-        self._train(log, bar, signals, evaluations)
+        self._train(watch, signals, evaluations)
         if signals.received is None and self.strategy.chief:
-          if self._data.validation is not None and log.steps.get("validation") != self.step:
+          if self._data.validation is not None and watch.steps.get("validation") != self.step:
             # For its reader only: a run that is made longer has not seen it, so neither best
             # loss nor early stopping know of it.
-            self._evaluate_split("validation", log, evaluations, closing=True)
-          self._evaluate_split("test", log, evaluations)
-        self._save(log)
-        if signals.received is None and self.strategy.chief:
-          self._warn()
+            self._evaluate_split("validation", watch, evaluations, closing=True)
+          self._evaluate_split("test", watch, evaluations)
+        self._save(watch)
+        if self.strategy.chief:
+          watch.end(complete=signals.received is None)
         self.strategy.decide(0, None)  # nobody leaves before the chief is done
     finally:
       self.batches.close()
-      bar.close()
-      log.close()
+      watch.close()
     return Result(self.step, evaluations, self._evaluated, signals.received, self.loop.traces,
                   signals.received is None and self.step < self.total_steps, self.strategy.chief)
 
-  def _train(self, log, bar, signals, evaluations):
-    wait = metrics.InputWait(lambda: self.batches.waited)
-    saved = interval_began = time.monotonic()
-    interval_first, cap = self.step, 1
-    while count := self._next_steps(cap, signals):
+  def _train(self, watch, signals, evaluations):
+    saved, cap = time.monotonic(), 1
+    while count := self._next_steps(cap, watch, signals):
       began = time.monotonic()
       done, good = self.loop.run(self.step, count)
       seconds = time.monotonic() - began
@@ -223,51 +220,26 @@ class Run:
       self.step += done
       if not good:
         self._check_finite(zip(LAST, self.loop.last.numpy()), self._fault_of_step)
-      if self._first_loss is None:
-        self._first_loss = self.step, float(self.loop.last.numpy()[0])
-      bar.advance(done)
-      if self.step % self._experiment.logging.steps == 0:
-        now = time.monotonic()
-        rate = (self.step - interval_first) * self.batches.batch_size / (now - interval_began)
-        interval_first, interval_began = self.step, now
-        _, norm, learning_rate = map(float, self.loop.last.numpy())
-        log.write("train", self.step, self._epoch, {
-            "loss": self.loop.reset("interval"), "gradient_norm": norm,
-            "learning_rate": learning_rate}, {
-                "time": time.time(), "images_per_second": rate, **wait.lap()})
+      watch.after_loop(done)
       improved = False
       if self.step % self.batches.steps_per_epoch == 0:
-        improved = self._end_epoch(log, bar, evaluations)
+        improved = self._end_epoch(watch, evaluations)
       if improved or time.monotonic() - saved >= self._experiment.checkpoints.seconds:
-        self._save(log)
+        self._save(watch)
         saved = time.monotonic()
-    if summary := wait.summary():
-      bar.say(summary, always=True)
 
-  def _next_steps(self, cap, signals):
+  def _next_steps(self, cap, watch, signals):
     """Returns how many steps, at most `cap`, the next loop takes; 0 at the end.
 
     Of several processes each takes those that the chief says; a signal to one is one to all.
     """
     going = (self.step < self.total_steps and signals.received is None
              and not self._stops_early())
-    count = min(cap, self._boundary() - self.step) if going else 0
+    count = min(cap, min(watch.next_stop(), self.total_steps) - self.step) if going else 0
     count, received = self.strategy.decide(count, signals.received)
     if received:  # what comes meanwhile stays for the next time
       signals.received = received
     return 0 if received else count
-
-  @property
-  def _epoch(self):
-    """Number of epochs begun."""
-    return -(-self.step // self.batches.steps_per_epoch)
-
-  def _boundary(self):
-    """Returns the next step at which something must happen outside the graph."""
-    def after(every):
-      return (self.step // every + 1) * every
-    return min(self.total_steps, after(self.batches.steps_per_epoch),
-               after(self._experiment.logging.steps))
 
   def _check_finite(self, values, find=lambda: None):
     """Raises NotFiniteError if one of the (name, number or array) is not finite.
@@ -301,7 +273,7 @@ class Run:
     if not self._checkpoints or not self._replay(number):
       fault = diagnosis.of_variables(self.model)
     batch = self.loop.batch(indices, tf.constant(number, tf.int64))
-    return fault or diagnosis.of_step(self._part, batch, self._experiment.seed, number)
+    return fault or diagnosis.of_step(self.part, batch, self._experiment.seed, number)
 
   def _replay(self, step):
     """Goes from the newest checkpoint to `step` again; returns whether it got there in time."""
@@ -317,34 +289,22 @@ class Run:
       at += done
     return good and at == step
 
-  def _warn(self):
-    """Logs what is finite and still wrong at the end: a loss that grew, units that are stuck."""
-    diagnosis.warn_of_stuck_units(self.model, self._data.test, "test")
-    if self._first_loss and self._worst_epoch:
-      diagnosis.warn_of_loss(*self._first_loss, *self._worst_epoch, self._last_epoch_loss)
-
-  def _evaluate_split(self, name, log, evaluations, closing=False):
+  def _evaluate_split(self, name, watch, evaluations, closing=False):
     split = getattr(self._data, name)
     evaluations[name] = values = self._evaluate(split)
     self._evaluated[name] = self.step
     self._check_finite(((f"{name} {metric}", value) for metric, value in values.items()),
                        lambda: diagnosis.of_evaluation(self.model, split, name))
-    log.write(name, self.step, self._epoch, values, {"time": time.time()}, closing=closing)
+    watch.evaluated(name, values, closing)
     return values["loss"]
 
-  def _end_epoch(self, log, bar, evaluations):
+  def _end_epoch(self, watch, evaluations):
     """Writes the epoch's line, evaluates; returns whether the validation loss is a new best."""
-    last_batch = float(self.loop.last.numpy()[0])
-    values = {"loss": self.loop.reset("epoch"), "last_batch_loss": last_batch}
-    self._last_epoch_loss = values["loss"]
-    if self._worst_epoch is None or values["loss"] > self._worst_epoch[1]:
-      self._worst_epoch = self._epoch, values["loss"]
-    log.write("epoch", self.step, self._epoch, values, {"time": time.time()})
-    text = f"epoch {self._epoch} step {self.step}/{self.total_steps} loss {values['loss']:.5g}"
-    improved = False
+    text, improved = watch.end_epoch(), False
+    epoch = self.step // self.batches.steps_per_epoch
     if self._data.validation is not None and self.strategy.chief \
-        and self._epoch % self._experiment.logging.evaluate_epochs == 0:
-      loss = self._evaluate_split("validation", log, evaluations)
+        and epoch % self._experiment.logging.evaluate_epochs == 0:
+      loss = self._evaluate_split("validation", watch, evaluations)
       text += f" validation {loss:.5g}"
       improved = loss < self._standing.best_loss.numpy()
       if improved:
@@ -353,7 +313,7 @@ class Run:
       self._note_for_stopping(loss)
       if self._stops_early():
         text += f" stopped early (patience={self._experiment.early_stopping.patience})"
-    bar.say(text, always=self.step == self.total_steps or self._stops_early())
+    watch.say(text, always=self.step == self.total_steps or self._stops_early())
     return improved
 
   def _note_for_stopping(self, loss):
@@ -368,13 +328,13 @@ class Run:
     patience = self._experiment.early_stopping.patience
     return 0 < patience <= int(self._standing.stale)
 
-  def _save(self, log):
+  def _save(self, watch):
     if self._checkpoints is None:
       return
     # A finite gradient times a large rate can be infinite: not to be saved as the newest.
     self._check_finite((v.name.split(":")[0], v.numpy())
                        for v in (*self.model.variables, *self.updater.variables))
     self._standing.step.assign(self.step)
-    log.sync()  # first: what the checkpoint knows the log must know too
+    watch.sync()  # first: what the checkpoint knows the log must know too
     best = int(self._standing.best_step.numpy())
     self._checkpoints.save(self.step, best if best >= 0 else None)

@@ -104,10 +104,10 @@ def _run_in(workdir, run, kind, identity, data, record=None):
     # Last, and again on resume: an epoch count may have changed.
     workdirs.write_config(path, kind, identity, data, record)
     run.synchronise(common)
-    return _recorded(path, run)
+    return _recorded(path, run, identity)
 
 
-def _recorded(workdir, run):
+def _recorded(workdir, run, identity):
   """Runs to the end; sessions.jsonl says how, and with what."""
   gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
           for gpu in tf.config.list_physical_devices("GPU")]
@@ -121,7 +121,7 @@ def _recorded(workdir, run):
                for name, device in {**placed, "data": run.batches.device}.items()},
       jit=f"{'on' if run.jit else 'off'}: {run.jit_reason}")
   try:
-    result = run.to_the_end()
+    result = run.to_the_end(identity)
   except NotFiniteError as error:
     try:
       sessions.end(workdir, "not finite", run.step, error)

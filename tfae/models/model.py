@@ -4,6 +4,8 @@ A new model is a subclass in a file of its own: it names its components and says
 through them.
 """
 
+import contextlib
+
 import numpy as np
 import tensorflow as tf
 
@@ -174,6 +176,16 @@ class Model(tf.Module):
     """
     loss, found = gradients.chain(*self.segments(batch, key))
     return loss, [found[variable.ref()] for variable in self.trainable]
+
+  @contextlib.contextmanager
+  def unmoved(self):
+    """Inside, a step may be looked at; after it moving averages are what they were before."""
+    before = [(v, v.numpy()) for v in self.variables if not v.trainable]
+    try:
+      yield
+    finally:
+      for variable, value in before:
+        variable.assign(value)
 
   def metrics(self, batch, key):
     """Returns {name: per-example values `[batch]`}, outside training; the first is `loss`.

@@ -5,6 +5,9 @@ import dataclasses
 from tfae.errors import (InputError, check_bool, check_int, check_number, check_string,
                          set_fields, shown)
 
+_MOST_FILMED = 20  # images
+_MOST_PROJECTED = 10_000  # images: a sprite of them has less than the 8,192 pixels that browsers take
+
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
@@ -39,16 +42,44 @@ class Checkpoints:
 
 @dataclasses.dataclass(frozen=True)
 class Logging:
-  """What is written: a line every `steps` steps, a validation every `evaluate_epochs` epochs and
-  at the last step, TensorBoard events."""
+  """What a run writes of itself; none of it changes what is trained.
+
+  steps: a line of metrics.jsonl every so many steps.
+  evaluate_epochs: a validation every so many epochs, and at the last step.
+  film: so many test images are in the film of a model that gives images back, see `tfae.film`; 0:
+    no film. Images of other than 1 or 3 channels have none, here and in TensorBoard.
+  tensorboard: whether TensorBoard's events are written: the numbers of metrics.jsonl, and
+  image_epochs: test images over their reconstructions, every so many epochs; 0: none;
+  histogram_epochs: histograms of the weights, and (on one replica) of the gradients of one batch,
+    every so many epochs; 0: none;
+  graph: the graph of the served model;
+  hparams: the config, beside the final metrics of other runs;
+  projector: the codes of so many test images, fewer if they are long, in the embedding projector,
+    once the run is complete; 0: none.
+  """
   steps: int = 100
   evaluate_epochs: int = 1
+  film: int = 10
   tensorboard: bool = True
+  image_epochs: int = 5
+  histogram_epochs: int = 0
+  graph: bool = True
+  hparams: bool = True
+  projector: int = 1000
 
   def __post_init__(self):
     set_fields(self, steps=check_int("logging.steps", self.steps, 1),
-               evaluate_epochs=check_int("logging.evaluate_epochs", self.evaluate_epochs, 1))
-    check_bool("logging.tensorboard", self.tensorboard)
+               evaluate_epochs=check_int("logging.evaluate_epochs", self.evaluate_epochs, 1),
+               film=check_int("logging.film", self.film, 0, _MOST_FILMED),
+               image_epochs=check_int("logging.image_epochs", self.image_epochs, 0),
+               histogram_epochs=check_int("logging.histogram_epochs", self.histogram_epochs, 0),
+               projector=check_int("logging.projector", self.projector, 0, _MOST_PROJECTED))
+    for name in ("tensorboard", "graph", "hparams"):
+      check_bool(f"logging.{name}", getattr(self, name))
+    for name in ("image_epochs", "histogram_epochs", "graph", "hparams", "projector"):
+      value = getattr(self, name)
+      if not self.tensorboard and value and value != getattr(type(self), name):
+        raise InputError(f"logging.{name}={value}: has no effect with logging.tensorboard=False.")
 
 
 @dataclasses.dataclass(frozen=True)
