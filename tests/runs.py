@@ -43,7 +43,7 @@ def get_config():
   config.checkpoints.seconds = 0.0
   return config
 """
-QUIET = experiments.Logging(steps=10, tensorboard=False)
+QUIET = experiments.Logging(steps=10, tensorboard=False, film=0)
 
 
 def dataset(train=23, validation=6, test=5, size=(4, 3), seed=0):

@@ -134,7 +134,8 @@ def _draw(film, index):
   factor = max(1, _SEEN_PIXELS // max(film.originals.shape[1:3]))
   image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
   step = film.steps[index]
-  text, font = f"epoch {step / film.steps_per_epoch:.1f}, step {step}", ImageFont.load_default()
+  epoch = round(step / film.steps_per_epoch, 1)
+  text, font = f"epoch {epoch:.10g}, step {step}", ImageFont.load_default()
   canvas = Image.new(image.mode, (max(image.width, 4 + int(font.getlength(text))),
                                   image.height + _LINE))
   canvas.paste(image)

@@ -295,7 +295,7 @@ class Run:
     self._evaluated[name] = self.step
     self._check_finite(((f"{name} {metric}", value) for metric, value in values.items()),
                        lambda: diagnosis.of_evaluation(self.model, split, name))
-    watch.evaluated(name, values, closing)
+    watch.write(name, values, closing=closing)
     return values["loss"]
 
   def _end_epoch(self, watch, evaluations):

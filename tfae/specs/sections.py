@@ -46,21 +46,22 @@ class Logging:
 
   steps: a line of metrics.jsonl every so many steps.
   evaluate_epochs: a validation every so many epochs, and at the last step.
+  tensorboard: whether TensorBoard's events are written: the numbers of metrics.jsonl, and what
+    the fields after `film` say.
   film: so many test images are in the film of a model that gives images back, see `tfae.film`; 0:
     no film. Images of other than 1 or 3 channels have none, here and in TensorBoard.
-  tensorboard: whether TensorBoard's events are written: the numbers of metrics.jsonl, and
-  image_epochs: test images over their reconstructions, every so many epochs; 0: none;
+  image_epochs: test images over their reconstructions, every so many epochs; 0: none.
   histogram_epochs: histograms of the weights, and (on one replica) of the gradients of one batch,
-    every so many epochs; 0: none;
-  graph: the graph of the served model;
-  hparams: the config, beside the final metrics of other runs;
+    every so many epochs; 0: none.
+  graph: the graph of the served model.
+  hparams: the config, beside the final metrics of other runs.
   projector: the codes of so many test images, fewer if they are long, in the embedding projector,
     once the run is complete; 0: none.
   """
   steps: int = 100
   evaluate_epochs: int = 1
-  film: int = 10
   tensorboard: bool = True
+  film: int = 10
   image_epochs: int = 5
   histogram_epochs: int = 0
   graph: bool = True
