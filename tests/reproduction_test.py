@@ -97,6 +97,17 @@ if "pca" in flags:
   sys.exit(1)  # PCA is better
 """
 
+# Adds the line of tfae-anomaly.
+DETECTOR = """
+import pathlib, sys
+from tfae import workdir
+folder = pathlib.Path(sys.argv[1].partition("=")[2])
+with open(folder.parents[2] / "started", "a") as file:
+  file.write("anomaly " + " ".join(sys.argv[1:]) + "\\n")
+workdir.add_line(folder, "anomaly", 120, 4, {
+    "auroc": 0.75, "split": "test", "method": "quantile", "level": 0.95}, 0.5)
+"""
+
 LOSS = Figure("test loss", "test", "loss", "9.9", 1.0)
 LOG_LIKELIHOOD = Figure("-log p(x)", "log_likelihood", "log_likelihood", scale=-1)
 
@@ -119,6 +130,7 @@ def fixture_root(tmp_path):
   path.mkdir()
   (path / "trainer.py").write_text(TRAINER)
   (path / "evaluator.py").write_text(EVALUATOR)
+  (path / "detector.py").write_text(DETECTOR)
   (path / "ways").write_text("{}")
   return path
 
@@ -135,6 +147,7 @@ def reproduce(root, table, only=(), ways=None, seeds=None, **options):
   todo = jobs.plan(jobs.select(table, only), seeds)
   end = Reproduction(table, root, program=(sys.executable, str(root / "trainer.py")),
                      evaluator=(sys.executable, str(root / "evaluator.py")),
+                     detector=(sys.executable, str(root / "detector.py")),
                      made_on=lambda: MADE_ON, **options)(todo)
   started = (root / "started").read_text().splitlines()
   return end, {job.name: standing(job, root, table) for job in todo}, started
@@ -313,6 +326,24 @@ def test_a_run_that_pca_beats_is_complete_and_pca_of_another_split_is_no_figure_
   (complete,) = found.values()
   assert complete.state == "complete"
   assert standings.read_figure(figure, complete.lines) == 0.25
+
+
+def test_anomalies_are_told_by_a_program_of_their_own_with_the_standard_threshold(root):
+  auroc = Figure("AUROC", "anomaly", "auroc", higher=True)
+  run = Run("faithful", "quickstart.py", (auroc,), overrides={"epochs": 4}, seeds=1, pca=True,
+            anomaly=True)
+  table = make(run)
+  _, found, started = reproduce(root, table)
+  folder = root / "T1/faithful/seed0"
+  assert started[1:] == [f"evaluate --workdir={folder} --pca", f"anomaly --workdir={folder}"]
+  (complete,) = found.values()
+  assert complete.state == "complete"
+  # Somebody looks at another threshold: no figure of the table.
+  workdirs.add_line(folder, "anomaly", 120, 4, {
+      "auroc": 0.5, "split": "test", "method": "contamination", "level": 0.1}, 0.5)
+  again = standing(Job(table[0], run, 0), root, table)
+  assert standings.read_figure(auroc, again.lines) == 0.75
+  assert reproduce(root, table)[2] == []
 
 
 def test_a_failed_or_stopped_estimate_is_made_again_without_the_training(root, capfd):

@@ -128,6 +128,16 @@ def test_a_comparison_has_a_row_a_size_and_the_difference_seed_by_seed(table):
   assert cells(table[0], "size") == ["size", "accuracy"]
 
 
+def test_the_mean_over_the_rows_is_taken_seed_by_seed(table, tmp_path):
+  rows = {"warm": ("B/faithful/10-labels",), "cold": ("C/faithful/10-labels",)}
+  means = Comparison("Means", "means", "start", rows, ("accuracy",), mean="80 %")
+  results.write(tmp_path / "RESULTS.md", SYSTEMS, (means,), table[1])
+  # Of the seeds .75, .80, .80: mean 78.3, deviation 2.9.
+  assert cells((tmp_path / "RESULTS.md").read_text(), "mean") == ["mean", "80 %", "78.3 ± 2.9 (3)"]
+  results.write(tmp_path / "RESULTS.md", SYSTEMS, (means,), tmp_path / "none")
+  assert cells((tmp_path / "RESULTS.md").read_text(), "mean") == ["mean", "80 %", "-"]
+
+
 def test_the_head_says_with_what_the_complete_runs_were_made(table):
   # Complete: three of A, six of B and C with 10 labels, one each with 100.
   assert "- commit: c0 (5 of 11 runs); c1 (3 of 11 runs); c2 (3 of 11 runs)" in table[0]
