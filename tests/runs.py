@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tfae
 from tfae import experiment as experiments
-from tfae import build, graph, loop, saved_model
+from tfae import build, graph, loop, saved_model, thresholds
 from tfae import workdir as workdirs
 from tfae.data.datasets import Dataset, Split
 from tfae.data.pipeline import Batch
@@ -160,9 +160,14 @@ def publish(workdir, folder):
 
   The border of its images is said to be dark, as that of the digits is.
   """
-  model, _, config, _ = build.load_model(workdir, device="/CPU:0")
-  saved_model.write(folder, graph.freeze(model.signatures(config["data"]["max_value"])),
-                    {"border": 0.0, **workdirs.export_metadata(config)})
+  model, _, config, step = build.load_model(workdir, device="/CPU:0")
+  signatures, metadata = model.signatures(config["data"]["max_value"]), {"border": 0.0}
+  threshold = thresholds.of_checkpoint(workdir, step)
+  if threshold:
+    signatures = thresholds.add(signatures, threshold.value)
+    metadata["threshold"] = dataclasses.asdict(threshold)
+  saved_model.write(folder, graph.freeze(signatures),
+                    {**metadata, **workdirs.export_metadata(config)})
 
 
 def python(*arguments, **options):

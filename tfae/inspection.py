@@ -7,12 +7,14 @@ imported when its graph is asked for.
 import functools
 import hashlib
 import json
+import logging
 import pathlib
 
 from tfae import images, thresholds
 from tfae import workdir as workdirs
 from tfae.errors import InputError, nearest, shown
 
+_LOG = logging.getLogger(__name__)
 _FILES = ("saved_model.pb", "signature.json")
 # Where a layer has a node for several signatures, the first of these that can be computed is meant.
 _PREFERRED = ("reconstruct", "classify", "encode", "decode")
@@ -52,9 +54,17 @@ class Run:
 
   @functools.cached_property
   def threshold(self):
-    """The score above which an image is an anomaly, or None: none was chosen for the checkpoint."""
-    found = thresholds.read(self.path)
-    return found.value if found and found.step == self._loaded[1] else None
+    """The score above which an image is an anomaly, or None: none was chosen for the checkpoint.
+
+    Says so where one was chosen for another.
+    """
+    found, step = thresholds.read(self.path), self._loaded[1]
+    if found and found.step != step:
+      _LOG.warning("%s: was chosen for the checkpoint of step %d, this is that of step %d: whether a "
+                   "score is an anomaly's is not said", pathlib.Path(self.path) / thresholds.FILE,
+                   found.step, step)
+      return None
+    return found and found.value
 
   def frozen(self):
     """Returns the `tfae.graph.Frozen` that an export of the run would be.

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import sys
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
 import runs
 import tfae
-from tfae import build
+from tfae import build, thresholds
 from tfae import experiment as ex
 from tfae import training
 from tfae.tasks.classify import Classify
@@ -27,6 +28,9 @@ CASES = {
     "arrays": ["--workdir={tmp}/classifier", "--json", "{tmp}/three.npy"],
     "polarity": ["--workdir={tmp}/classifier", "{tmp}/black_on_white.png"],
     "score": ["--workdir={tmp}/autoencoder", A],
+    "judged": ["--workdir={tmp}/judging", A, B],
+    "judged by the export": ["--saved_model={tmp}/exported_judging", "--json", A, B],
+    "judged before": ["--workdir={tmp}/judging", "--checkpoint=0", A],
     "rebuilt": ["--saved_model={tmp}/exported_autoencoder", "--json", A, B, "--out={tmp}/rebuilt"],
     "one file": ["--workdir={tmp}/autoencoder", A, "--out={tmp}/one.png"],
     "folder with a file's name": ["--workdir={tmp}/autoencoder", A, "--out={tmp}/there.jpg"],
@@ -95,6 +99,10 @@ def fixture_outcomes(tmp_path_factory, digits):
       task=Classify(), steps=120, **common), tmp / "classifier")
   training.train(ex.Experiment(model=ex.Model((tfae.Flatten(), tfae.Dense(16))), steps=60,
                                **common), tmp / "autoencoder")
+  shutil.copytree(tmp / "autoencoder", tmp / "judging")
+  # Half way between the scores of the two: one of them is an anomaly.
+  scores = build.load_model(tmp / "judging")[0].score(np.float32(digits.images[:2])).numpy()
+  thresholds.write(tmp / "judging", thresholds.choose(scores, 60, quantile=0.5))
   _pictures(tmp / "pictures")
   training.train(ex.Experiment(
       data=ex.Data("images", size=(6, 8)), model=ex.Model((tfae.Flatten(), tfae.Dense(4))),
@@ -107,7 +115,7 @@ def fixture_outcomes(tmp_path_factory, digits):
       data=ex.Data("images", size=(6, 8), channels=1),
       model=ex.Model((tfae.Flatten(), tfae.Dense(4)), head=(tfae.Dense(2),)), task=Classify(),
       steps=60, **{**common, "batch_size": 2}), tmp / "of_classes", data_dir=tmp / "named")
-  for name in ("classifier", "autoencoder", "of_files", "of_classes"):
+  for name in ("classifier", "autoencoder", "judging", "of_files", "of_classes"):
     runs.publish(tmp / name, tmp / f"exported_{name}")
   for folder in ("again", "there.jpg"):
     (tmp / folder).mkdir()
@@ -207,6 +215,25 @@ def test_an_autoencoder_gives_its_score_and_the_reconstruction_as_png(outcomes, 
   assert (tmp / "one.png").read_bytes() == (tmp / "rebuilt/a.png").read_bytes()
   assert ends["folder with a file's name"][0] == 0  # it was there
   assert (tmp / "there.jpg/a.png").read_bytes() == (tmp / "one.png").read_bytes()
+
+
+def test_with_a_threshold_each_image_is_an_anomaly_or_none(outcomes):
+  tmp, ends = outcomes
+  found = answers(ends["judged by the export"])
+  value = thresholds.read(tmp / "judging").value
+  assert [line["is_anomaly"] for line in found] == [line["score"] > value for line in found]
+  assert {line["is_anomaly"] for line in found} == {True, False}
+  code, out, err = ends["judged"]
+  assert (code, err) == (0, "")
+  assert out.splitlines()[1] == f"anomaly: a score above {value:.6g}"
+  for line, shown in zip(found, out.splitlines()[2:], strict=True):
+    assert shown.endswith(", an anomaly" if line["is_anomaly"] else ", no anomaly")
+  assert "anomaly" not in ends["score"][1]
+  # It was chosen for another checkpoint.
+  code, out, err = ends["judged before"]
+  assert code == 0 and "anomaly" not in out
+  assert err.endswith(f"{tmp}/judging/threshold.json: was chosen for the checkpoint of step 60, "
+                      "this is that of step 0: whether a score is an anomaly's is not said\n")
 
 
 def test_a_model_of_image_files_scores_them_as_its_training_read_them(outcomes):
