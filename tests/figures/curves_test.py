@@ -49,8 +49,9 @@ def test_several_runs_have_a_colour_each_and_their_parts_a_kind_of_line_each():
                           for part in ("training", "validation")}, "x", "y")
   looks = {line.get_label(): (line.get_color(), line.get_linestyle())
            for line in figure.axes[0].get_lines()}
-  assert looks == {"A, training": (style.COLOURS[0], "-"), "A, validation": (style.COLOURS[0], "--"),
-                   "B, training": (style.COLOURS[1], "-"), "B, validation": (style.COLOURS[1], "--")}
+  first, second, *_ = style.COLOURS
+  assert looks == {"A, training": (first, "-"), "A, validation": (first, "--"),
+                   "B, training": (second, "-"), "B, validation": (second, "--")}
 
 
 def test_final_values_that_are_near_each_other_are_not_written_over_each_other():

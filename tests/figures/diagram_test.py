@@ -1,4 +1,4 @@
-"""tfae.figures.diagram: well-formed SVG with every layer, its size, its ties, and nothing unescaped."""
+"""tfae.figures.diagram: well-formed SVG with every layer, its size, its ties, all escaped."""
 
 import math
 import re
@@ -52,7 +52,7 @@ def test_a_larger_output_has_a_wider_box_and_an_equal_one_the_same():
 
 
 def test_boxes_and_texts_are_inside_and_rows_do_not_touch():
-  text = diagram(TIED * 1, (28, 28, 1))
+  text = diagram(TIED, (28, 28, 1))
   texts, boxes, _, _ = parsed(text)
   width, height = map(int, re.search(r'viewBox="0 0 (\d+) (\d+)"', text).groups())
   assert width == 800
@@ -83,7 +83,7 @@ def test_ties_of_many_layers_stay_on_the_page_and_apart():
 def test_heads_stand_beside_each_other_between_what_they_come_from_and_lead_to():
   _, boxes, arrows, _ = parsed(diagram(VARIATIONAL, (28, 28, 1), heads=("mean", "log_variance")))
   _, encoder, mean, deviation, decoder = [(round(x + wide / 2), y, y + high)
-                                                for x, y, wide, high in boxes]
+                                          for x, y, wide, high in boxes]
   assert mean[0] < encoder[0] == decoder[0] < deviation[0]
   ends = {(x, y, to_x, math.ceil(to_y) + 1) for x, y, to_x, to_y in arrows}
   join = lambda above, below: (above[0], above[2], below[0], below[1])

@@ -1,4 +1,4 @@
-"""tfae.figures.latent: exact ends and corners, quantiles of the prior, rows as they lie in the plane."""
+"""tfae.figures.latent: exact ends and corners, quantiles of the prior, rows as in the plane."""
 
 from math import erf, sqrt
 import pathlib

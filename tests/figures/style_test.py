@@ -1,4 +1,4 @@
-"""tfae.figures.style: class colours that differ, files that are the same every time, no global state."""
+"""tfae.figures.style: class colours that differ, the same files every time, no global state."""
 
 import pathlib
 import subprocess

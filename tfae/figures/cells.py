@@ -102,7 +102,8 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
     write(left + (columns * step_x - gap) / 2, height - 8, x_label, style.TEXT, ha="center",
           va="bottom")
   if y_label:
-    write(8, min(max((top + bottom) / 2, half), height - half), y_label, style.TEXT, ha="left", va="center", rotation=90)
+    write(8, min(max((top + bottom) / 2, half), height - half), y_label, style.TEXT, ha="left",
+          va="center", rotation=90)
   if bar is not None:
     colours, low, high_value, label = bar
     tall = min(bottom - top, 260)

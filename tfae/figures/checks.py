@@ -1,4 +1,4 @@
-"""What the figures ask of their arrays: shape, size, finite values; one InputError that names it."""
+"""What the figures ask of their arrays: shape, size, finite values; or an InputError that says so."""
 
 import numpy as np
 
@@ -98,5 +98,4 @@ def same_shape(name, values, other_name, other):
 
 def plural(count, noun):
   """Returns "1 image", "60,000 images"."""
-  many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun[-1] in "sx" else f"{noun}s"
-  return f"{count:,} {noun if count == 1 else many}"
+  return f"{count:,} {noun if count == 1 else noun + ('es' if noun[-1] == 's' else 's')}"

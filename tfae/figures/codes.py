@@ -119,8 +119,8 @@ def neighbour_grid(images, anchors, indices, distances, labels=None, class_names
   count = len(indices[0])
   return image_grid(cells, count + 1, captions=captions, frames=frames, gap=10,
                     column_names=["anchor", *map(str, range(1, count + 1))],
-                    title=title or f"Nearest neighbours among {checks.plural(len(images), 'code')}, "
-                    "Euclidean distance")
+                    title=title or "Nearest neighbours among "
+                    f"{checks.plural(len(images), 'code')}, Euclidean distance")
 
 
 def code_histogram(codes, bins=60, title=None):
@@ -167,8 +167,8 @@ def kl_bars(kl, title=None):
   order = np.argsort(-kl, kind="stable")
   active = int(np.count_nonzero(kl > ACTIVE))
   figure, axes = style.new_figure(
-      title or f"KL divergence per latent dimension: {style.number(kl.sum())} nats in total, {active} of "
-      f"{len(kl)} dimensions above {ACTIVE} nats", width=float(np.clip(0.3 * len(kl), 5, 12)),
+      title or f"KL divergence per latent dimension: {style.number(kl.sum())} nats in total, "
+      f"{active} of {len(kl)} dimensions above {ACTIVE} nats", width=float(np.clip(0.3 * len(kl), 5, 12)),
       height=3.4)
   colours = [style.COLOURS[0] if kl[index] > ACTIVE else style.FAINT for index in order]
   bars = axes.bar(range(len(kl)), kl[order], color=colours, width=0.8)

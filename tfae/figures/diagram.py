@@ -98,8 +98,8 @@ def diagram(layers, input_shape, heads=(), title=None):
     height += 20
     parts.append(_text(_TEXT, height - 14, "dashed line: one kernel, used twice", 12, _LINK))
   total = sum(layer.parameters for layer in layers)
-  return _svg(height, title or f"{len(layers)} layer{'s' * (len(layers) > 1)}, {total:,} parameters",
-              parts)
+  many = "s" if len(layers) > 1 else ""
+  return _svg(height, title or f"{len(layers)} layer{many}, {total:,} parameters", parts)
 
 
 def _svg(height, title, parts):
@@ -107,8 +107,8 @@ def _svg(height, title, parts):
       f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" '
       f'height="{height}" role="img" font-family="Helvetica, Arial, DejaVu Sans, sans-serif">',
       f"<title>{escape(title)}</title>",
-      '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-      f'orient="auto"><path d="M0 0L8 4L0 8z" fill="{_FAINT}"/></marker></defs>',
+      '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+      f'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="{_FAINT}"/></marker></defs>',
       f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
       _text(_WIDTH / 2, 28, title, 16, _INK, "bold", "middle"), *parts, "</svg>\n"))
 

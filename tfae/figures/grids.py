@@ -93,7 +93,7 @@ def one_hot_labels(images, labels, class_names=None, title=None):
 
 
 def reconstruction_strip(images, reconstructions, columns=10, title=None):
-  """Returns a Figure of originals over reconstructions over squared errors, with each image's error.
+  """Returns a Figure of originals over reconstructions over squared errors, and their means.
 
   The errors are the mean over the channels, on the sequential map from 0 to their largest value;
   the number under each column is the mean over its pixels.
@@ -134,9 +134,10 @@ def triplets(clean, corrupted, restored, columns=10, title=None):
   before, after = (np.square(np.asarray(other, np.float64) - clean).mean(axis=(1, 2, 3))
                    for other in (corrupted, restored))
   return _blocks([clean, noisy, mended], ["clean", "corrupted", "restored"], columns,
-                 captions=[None, [style.number(v) for v in before], [style.number(v) for v in after]],
-                 title=title or f"Mean squared error per pixel {style.number(before.mean())} corrupted, "
-                 f"{style.number(after.mean())} restored, {checks.plural(len(clean), 'image')}")
+                 captions=[None, [*map(style.number, before)], [*map(style.number, after)]],
+                 title=title or f"Mean squared error per pixel {style.number(before.mean())} "
+                 f"corrupted, {style.number(after.mean())} restored, "
+                 + checks.plural(len(clean), "image"))
 
 
 def framed_grid(images, labels, predictions, class_names=None, columns=None, title=None):
@@ -195,8 +196,8 @@ def best_and_worst(images, scores, reconstructions=None, count=10, best="low", s
     names += [name] + ([] if shown is None else ["reconstruction"])
     captions += ([] if shown is None else [""] * count) + [style.number(scores[i]) for i in chosen]
   return image_grid(cells, count, row_names=names, captions=captions,
-                    title=title or f"Best and worst {count} of {checks.plural(len(images), 'image')}"
-                    f" by {score_name}")
+                    title=title or f"Best and worst {count} of "
+                    f"{checks.plural(len(images), 'image')} by {score_name}")
 
 
 def _pair(name, values, other_name, others):
@@ -215,6 +216,7 @@ def _blocks(kinds, names, columns, captions, **options):
     free = max(0, start + columns - count)
     for kind, name, caption in zip(kinds, names, captions):
       cells += [*kind[start:start + columns]] + [None] * free
-      texts += (caption[start:start + columns] if caption else [""] * (columns - free)) + [""] * free
+      own = caption[start:start + columns] if caption else []
+      texts += own + [""] * (columns - len(own))
       rows.append(name)
   return image_grid(cells, columns, row_names=rows, captions=texts, **options)

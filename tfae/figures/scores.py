@@ -1,4 +1,4 @@
-"""How well a model decides: score histogram with threshold, ROC, precision and recall, confusion."""
+"""How well a model decides: score histogram, ROC, precision and recall, confusion matrix."""
 
 import numpy as np
 

@@ -75,7 +75,7 @@ def legend(axes, **options):
 
 
 def number(value, digits=3):
-  """Returns a number as text of so many significant digits, small and large ones with an exponent."""
+  """Returns a number in so many significant digits; very small and large ones with an exponent."""
   size = abs(value)
   if size == 0:
     return "0"
@@ -110,7 +110,7 @@ def wrap(text, width, size):
 
 
 def thin_ticks(axis, count, most):
-  """Leaves every n-th of `count` ticks of a matplotlib axis its label, so that at most `most` are."""
+  """Leaves every n-th of `count` ticks of an axis its label, so that at most `most` are left."""
   step = -(-count // most)
   labels = [label.get_text() for label in axis.get_ticklabels()]
   axis.set_ticks(range(0, count, step), labels[::step])

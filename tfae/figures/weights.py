@@ -11,7 +11,8 @@ def filter_montage(kernel, most=(16, 16), title=None):
   """Returns a Figure of the filters of a convolution.
 
   With 1 input channel a filter is an image on the diverging map, symmetric about 0; with 3 it is a
-  colour image, grey where it is 0. With more, a row an input channel and a column an output channel.
+  colour image, grey where it is 0. With more there are a row an input channel and a column an output
+  channel.
 
   Args:
     kernel: `[height, width, inputs, outputs]`.
@@ -94,8 +95,8 @@ def channel_maps(maps, images=None, columns=None, title=None, value_name="value"
   names = ([] if images is None else ["image"]) + [str(channel) for channel in range(channels)]
   options = ({"columns": columns, "captions": names} if count == 1 else
              {"columns": len(names), "column_names": names})
-  return image_grid(cells, title=title or f"{checks.plural(channels, 'channel')} of {high} x {wide}",
-                    bar=(style.SEQUENTIAL, low, top, value_name), **options)
+  title = title or f"{checks.plural(channels, 'channel')} of {high} x {wide}"
+  return image_grid(cells, title=title, bar=(style.SEQUENTIAL, low, top, value_name), **options)
 
 
 def activation_grid(images, names=None, activations=None, title=None):
@@ -115,7 +116,8 @@ def activation_grid(images, names=None, activations=None, title=None):
     checks.same_count("activations", activations, len(images))
     names = [f"{name}: {style.number(value)}" for name, value in zip(names, activations)]
   return image_grid(images, captions=names,
-                    title=title or f"Inputs that excite {checks.plural(len(images), 'channel')} most")
+                    title=title or "Inputs that excite "
+                    f"{checks.plural(len(images), 'channel')} most")
 
 
 def _signed(weights, columns, **options):
