@@ -9,12 +9,13 @@ sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import m
 import runs
 import tfae
 from tfae import experiment as ex
-from tfae import training
+from tfae import anomaly, training
 from tfae.views.material import Material
 
 
-def experiment(encoder, *, task=None, steps=60, corruption=tfae.Corruption(), **model):
-  return ex.Experiment(data=ex.Data("digits", validation=100), model=ex.Model(encoder, **model),
+def experiment(encoder, *, task=None, steps=60, corruption=tfae.Corruption(), normal_classes=(),
+               **model):
+  return ex.Experiment(data=ex.Data("digits", validation=30, normal_classes=normal_classes), model=ex.Model(encoder, **model),
                        task=task or tfae.Reconstruct(), optimizer=tfae.Adam(5e-3), steps=steps,
                        corruption=corruption, jit_compile="off", logging=runs.QUIET)
 
@@ -29,7 +30,7 @@ EXPERIMENTS = {
     "variational": experiment(DENSE, task=tfae.Variational(), latent=5, tied=False),
     "classifier": experiment((*CONV, tfae.Flatten(), tfae.Dropout(0.2)), task=tfae.Classify(),
                              head=(tfae.Dense(16, activation="relu"), tfae.Dense(10))),
-    "untrained": experiment(CONV, steps=1),
+    "one_class": experiment((*DENSE, tfae.Dense(4)), normal_classes=(3,)),
 }
 
 
@@ -39,6 +40,7 @@ def fixture_folders(tmp_path_factory):
   folder = tmp_path_factory.mktemp("views")
   for name, found in EXPERIMENTS.items():
     training.train(found, folder / name)
+  anomaly.choose(folder / "one_class", ex.load_data(EXPERIMENTS["one_class"]))
   return {name: folder / name for name in EXPERIMENTS}
 
 

@@ -18,6 +18,7 @@ from tfae.tasks.variational import Variational
 from tfae.views.once import once
 
 _MOST_VALUES = 2**26  # of all images together: 256 MiB of float32
+_MOST_SCORED = 20_000  # images whose scores are compared with their classes
 _FIT = ("the model was built by hand (tfae.fit) and can't be built again from the folder; what "
         "needs it can't be drawn")
 
@@ -98,10 +99,7 @@ class Material:
     if self.experiment is None:
       raise InputError(f"workdir={self.workdir!r}: {_FIT}, nor can its data be loaded again.")
     data = load_data(self.experiment, self._data_dir)
-    if data.sha256 != self.config["data"]["sha256"]:
-      raise InputError(f"data: not those of the run in {self.workdir} (sha256 "
-                       f"{data.sha256[:12]}..., the run had {self.config['data']['sha256'][:12]}"
-                       "...). Name their folder with --data_dir.")
+    workdirs.check_data(self.workdir, data)
     return data
 
   @once
@@ -114,16 +112,16 @@ class Material:
       examples = workdirs.read_examples(self.workdir)
       return Split(examples[:self._number(examples)], None)
     images, labels = self.data.test.images, self.data.test.labels
-    random = np.random.default_rng(self.seed)
-    rows = random.permutation(len(images))[:self._number(images)]
+    rows = self._rows(self._number(images))
     # Files are read in their order.
     ascending, order = np.unique(rows, return_inverse=True)
-    chosen = (images.subset(ascending)[:] if isinstance(images, StoredImages)
-              else images[ascending])
-    return Split(chosen[order], None if labels is None else labels[rows])
+    return Split(_part(images, ascending)[:][order], None if labels is None else labels[rows])
 
   def _number(self, images):
     return min(len(images), self._most, max(1, _MOST_VALUES // math.prod(images.shape[1:])))
+
+  def _rows(self, number):
+    return np.random.default_rng(self.seed).permutation(len(self.data.test))[:number]
 
   @property
   def without_data(self):
@@ -230,6 +228,19 @@ class Material:
     right = self.probabilities[np.arange(len(self.labels)), self.labels]
     return -np.log(np.maximum(right, np.finfo(np.float32).tiny))
 
+  @once
+  def detection(self):
+    """The `tfae.anomaly.Detection` of all test images, of a seeded choice if they are very many.
+
+    Images are anomalous if their class is one that the run was not trained on.
+    """
+    from tfae import anomaly, thresholds
+    rows = np.sort(self._rows(_MOST_SCORED))
+    truth = anomaly.anomalous(self.data)
+    test = Split(_part(self.data.test.images, rows), None)
+    return anomaly.Detection(anomaly.score(self.model, test), None if truth is None else truth[rows],
+                             thresholds.of_checkpoint(self.workdir, self.step), self.step)
+
   @property
   def score_unit(self):
     """What `scores` are, in words."""
@@ -269,3 +280,8 @@ class Material:
 
   def _unit(self, images):
     return np.clip(np.asarray(images, np.float32) / np.float32(self.max_value), 0, 1)
+
+
+def _part(images, rows):
+  """Returns some images of an array, or of `StoredImages`, from which nothing is read yet."""
+  return images.subset(rows) if isinstance(images, StoredImages) else images[rows]
