@@ -1,4 +1,4 @@
-"""What the figures ask of their arrays: shape, size, finite values; or an InputError that says so."""
+"""What the figures ask of their arrays: shape, size, finite values; or an InputError says so."""
 
 import numpy as np
 

@@ -168,8 +168,8 @@ def kl_bars(kl, title=None):
   active = int(np.count_nonzero(kl > ACTIVE))
   figure, axes = style.new_figure(
       title or f"KL divergence per latent dimension: {style.number(kl.sum())} nats in total, "
-      f"{active} of {len(kl)} dimensions above {ACTIVE} nats", width=float(np.clip(0.3 * len(kl), 5, 12)),
-      height=3.4)
+      f"{active} of {len(kl)} dimensions above {ACTIVE} nats",
+      width=float(np.clip(0.3 * len(kl), 5, 12)), height=3.4)
   colours = [style.COLOURS[0] if kl[index] > ACTIVE else style.FAINT for index in order]
   bars = axes.bar(range(len(kl)), kl[order], color=colours, width=0.8)
   if len(kl) <= 32:

@@ -33,8 +33,8 @@ def curves(series, x_label, y_label, title=None, log=None):
     raise InputError(f"series: none of {', '.join(map(_name, series))} has a finite value.")
   positive = values.min() > 0
   if log and not positive:
-    raise InputError(f"log={log}: the smallest value is {style.number(values.min())}; a logarithmic "
-                     "scale needs values above 0.")
+    raise InputError(f"log={log}: the smallest value is {style.number(values.min())}; a "
+                     "logarithmic scale needs values above 0.")
   log = positive and values.max() / values.min() > 10**_DECADES if log is None else log
   figure, axes = style.new_figure(title, width=6.4, height=3.8)
   axes.set(xlabel=x_label, ylabel=y_label, **({"yscale": "log"} if log else {}))

@@ -11,7 +11,7 @@ def filter_montage(kernel, most=(16, 16), title=None):
   """Returns a Figure of the filters of a convolution.
 
   With 1 input channel a filter is an image on the diverging map, symmetric about 0; with 3 it is a
-  colour image, grey where it is 0. With more there are a row an input channel and a column an output
+  colour image, grey where it is 0. With more, a row is an input channel, a column an output
   channel.
 
   Args:
