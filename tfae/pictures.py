@@ -137,7 +137,7 @@ def _forward(model):
 
 def _hparam(value):
   """Returns a JSON value as a bool, a number or a text; a layer by its type and sizes."""
-  if isinstance(value, (bool, int, float, str)):
+  if value is None or isinstance(value, (bool, int, float, str)):
     return value
   if isinstance(value, dict):
     sizes = [str(v) for v in value.values() if type(v) is int]  # no bool
