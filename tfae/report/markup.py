@@ -1,0 +1,95 @@
+"""HTML as text: everything that is no markup is escaped, in one place."""
+
+import base64
+import html
+import re
+
+_VOID = ("img", "meta")
+
+
+class Markup(str):
+  """Text that is HTML already."""
+  __slots__ = ()
+
+
+def escaped(value):
+  """Returns anything as Markup that shows it, in a text and in an attribute alike."""
+  if isinstance(value, Markup):
+    return value
+  # What is no character of a file name in UTF-8, and control characters, which HTML can't hold.
+  text = str(value).encode("utf-8", "replace").decode()
+  return Markup(html.escape(re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "\ufffd", text)))
+
+
+def join(parts):
+  """Returns Markup of several parts, each on a line of its own; None and '' are left out."""
+  return Markup("\n".join(escaped(part) for part in parts if part))
+
+
+def tag(name, *content, **attributes):
+  """Returns Markup of an element.
+
+  Args:
+    name: of the element.
+    *content: Markup, or anything else, which is escaped.
+    **attributes: `class_` is class; None leaves an attribute out.
+  """
+  given = "".join(f' {key.rstrip("_").replace("_", "-")}="{escaped(value)}"'
+                  for key, value in attributes.items() if value is not None)
+  if name in _VOID:
+    return Markup(f"<{name}{given}>")
+  return Markup(f"<{name}{given}>{''.join(map(escaped, content))}</{name}>")
+
+
+def table(header, rows, numbers=(), caption=None):
+  """Returns a table that scrolls by itself where the window is narrow.
+
+  Args:
+    header: the cells of the first row.
+    rows: lists of cells; the first of each is a row's heading.
+    numbers: indices of the columns that are set to the right.
+    caption: what the table shows; None: its heading says it.
+  """
+  def cells(kind, values, first):
+    return Markup("").join(tag(first if index == 0 else kind, value,
+                               class_="number" if index in numbers else None,
+                               scope="row" if index == 0 and first != kind else None)
+                           for index, value in enumerate(values))
+  head = tag("thead", tag("tr", *(
+      tag("th", value, scope="col", class_="number" if index in numbers else None)
+      for index, value in enumerate(header))))
+  body = tag("tbody", *(tag("tr", cells("td", row, "th")) for row in rows))
+  return tag("div", tag("table", tag("caption", caption) if caption else "", head, body),
+             class_="scroll")
+
+
+def pairs(items):
+  """Returns a list of terms and what they are; items without a value are left out."""
+  return tag("dl", *(tag("div", tag("dt", name), tag("dd", value))
+                     for name, value in items if value not in (None, "")))
+
+
+def folded(summary, *content):
+  """Returns what is shown when its summary is clicked; on paper it stays closed."""
+  return tag("details", tag("summary", summary), *content)
+
+
+def code(text):
+  """Returns a block of program text."""
+  return tag("pre", tag("code", text))
+
+
+def picture(content, alt, caption=None, width=None):
+  """Returns a figure with a picture inside the page.
+
+  Args:
+    content: bytes of a PNG file, or text of an SVG file.
+    alt: what it shows, for those who don't see it.
+    caption: None: none.
+    width: in CSS pixels, at most the page's; None: the picture's own.
+  """
+  kind, data = (("svg+xml", content.encode()) if isinstance(content, str)
+                else ("png", content))
+  source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+  return tag("figure", tag("img", src=source, alt=alt, width=width),
+             tag("figcaption", caption) if caption else "")
