@@ -80,7 +80,7 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
   feeds = {**model.feeds(examples), **raws.feeds(raw_inputs, examples, max_value)}
   inputs = {key: {name: feeds[name] for name in s.inputs} for key, s in described.items()}
   # As graphs: eager bfloat16 rounds between ops that a graph fuses.
-  references = {key: _outputs(s, {name: tf.constant(feeds[name]) for name in s.inputs})
+  references = {key: outputs(s, {name: tf.constant(feeds[name]) for name in s.inputs})
                 for key, s in described.items()}
   tolerance = TOLERANCES[model.compute_dtype.name]
   parameters = sum(math.prod(v.shape) for stack in model.components.values()
@@ -103,7 +103,7 @@ def export(model, export_dir, *, examples=None, max_value=None, metadata=None, k
   return Export(path=path, parameters=parameters, **report)
 
 
-def _outputs(signature, feeds):
+def outputs(signature, feeds):
   """Returns {output: array} of a signature as a graph."""
   # By hand: TensorFlow takes the first call of each of several signatures for retracing.
   traced = tf.function(signature.function, autograph=False).get_concrete_function(

@@ -16,6 +16,7 @@ from tfae import sessions as histories
 from tfae import workdir as workdirs
 from tfae.errors import InputError
 from tfae.report import layers, settings
+from tfae.specs.losses import LOSSES
 
 SPLITS = ("train", "validation", "test")
 _LINE = ("kind", "step", "epoch", "timing", "closing")  # what is no metric in a line
@@ -87,6 +88,38 @@ class Facts:
   def parameters(self):
     """Number of parameters, each counted once; None if the layers are not known."""
     return None if self.layers_missing else sum(layer.parameters for layer in self.layers)
+
+  @property
+  def code_shape(self):
+    """Shape of the codes; None where no decoder says that there are any, or layers are unknown."""
+    if not any(layer.name.startswith("decoder/") for layer in self.layers):
+      return None
+    return [layer.shape for layer in self.layers
+            if layer.name.split("/")[0] in ("encoder", "mean") and layer.name.count("/") == 1][-1]
+
+  @property
+  def loss(self):
+    """What is trained for, in words; None if config.json doesn't say."""
+    if self.experiment is None:
+      return self.config["fit"]["model"].get("loss")
+    task = self.experiment.task
+    if not task.RECONSTRUCTS:
+      return "cross-entropy of the label, nats"
+    if self.task == "variational":
+      return f"minus the {task.objective.upper()} bound, nats an image"
+    return f"{task.loss.replace('_', ' ')}, {LOSSES[task.loss].unit}"
+
+  @property
+  def metrics_of_splits(self):
+    """Names of the metrics of an evaluation, in their order; of an unevaluated run the loss."""
+    lines = self.of_kind("test") + self.of_kind("validation")
+    return list(metrics(lines[0])) if lines else ["loss"]
+
+  @property
+  def placement_asked(self):
+    """The placement of the config in words."""
+    return ", ".join(f"{s.name.partition('.')[2]} {s.value}" for s in self.settings
+                     if s.name.startswith("placement.")) or "not known"
 
   def of_kind(self, kind):
     """Returns the lines of one kind, such as 'validation'."""

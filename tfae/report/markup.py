@@ -4,6 +4,8 @@ import base64
 import html
 import re
 
+from tfae.report.style import CSS
+
 _VOID = ("img", "meta")
 
 
@@ -79,17 +81,28 @@ def code(text):
   return tag("pre", tag("code", text))
 
 
-def picture(content, alt, caption=None, width=None):
+def picture(content, alt, caption=None, wide=False):
   """Returns a figure with a picture inside the page.
 
   Args:
     content: bytes of a PNG file, or text of an SVG file.
     alt: what it shows, for those who don't see it.
     caption: None: none.
-    width: in CSS pixels, at most the page's; None: the picture's own.
+    wide: whether it may be as wide as the page.
   """
   kind, data = (("svg+xml", content.encode()) if isinstance(content, str)
                 else ("png", content))
   source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-  return tag("figure", tag("img", src=source, alt=alt, width=width),
-             tag("figcaption", caption) if caption else "")
+  return tag("figure", tag("img", src=source, alt=alt),
+             tag("figcaption", caption) if caption else "", class_="wide" if wide else None)
+
+
+def document(title, *body):
+  """Returns a whole page as text; it needs nothing from elsewhere, and has no script."""
+  head = tag("head", tag("meta", charset="utf-8"),
+             tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+             # Not even by mistake: what a name or a data set could smuggle in would not run.
+             tag("meta", http_equiv="Content-Security-Policy",
+                 content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"),
+             tag("title", title), tag("style", Markup(CSS)))
+  return f"<!DOCTYPE html>\n{tag('html', head, tag('body', *body), lang='en')}\n"

@@ -1,0 +1,73 @@
+"""The pictures of a report: the views of the catalogue that apply to a run, as files in memory.
+
+Which views there are, and what they need, is the catalogue's business.
+"""
+
+import dataclasses
+import struct
+
+from tfae.errors import InputError
+from tfae.views import catalogue
+
+# Of an image array, such as a montage, the width in the page that is aimed at, in pixels.
+_WIDTH = 900
+_COLUMN = 800  # pixels of a picture that a column can show
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """A view of a run, or why there is none.
+
+  name, title, section: as the `tfae.views.view.View`'s.
+  content: bytes of a PNG file or text of an SVG file; None: not drawn.
+  reason: why the view does not apply to the run; '' if it does.
+  error: what was wrong with the user's files when it was drawn; '' for nothing.
+  """
+  name: str
+  title: str
+  section: str
+  content: bytes | str | None = None
+  reason: str = ""
+  error: str = ""
+
+  @property
+  def wide(self):
+    """Whether it has more detail than a column of the page shows."""
+    if isinstance(self.content, str):
+      return True
+    width, _ = struct.unpack(">II", self.content[16:24])  # of the header that a PNG begins with
+    return width > _COLUMN
+
+
+def draw(material, tsne=False):
+  """Returns the Pictures of all views, in the order of the catalogue.
+
+  Args:
+    material: a `tfae.views.material.Material`.
+    tsne: whether to draw the t-SNE too, which takes longest.
+  """
+  chosen = {view.name for view in catalogue.chosen(None, ("tsne",) if tsne else ())}
+  return tuple(_picture(view, material) if view.name in chosen else
+               Picture(view.name, view.title, view.section, reason="only with --tsne")
+               for view in catalogue.VIEWS)
+
+
+def _picture(view, material):
+  named = view.name, view.title, view.section
+  reason = view.reason(material)
+  if reason:
+    return Picture(*named, reason=reason)
+  try:
+    return Picture(*named, content=encoded(view.draw(material)))
+  except InputError as error:
+    return Picture(*named, error=str(error))
+
+
+def encoded(drawn):
+  """Returns a PNG file's bytes of a Figure or an image array; the text of an SVG as it is."""
+  from tfae.figures import montage, style
+  if isinstance(drawn, str):
+    return drawn
+  if hasattr(drawn, "savefig"):
+    return style.png(drawn)
+  return montage.image_png(drawn, zoom=max(1, _WIDTH // drawn.shape[1]))
