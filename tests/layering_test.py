@@ -42,8 +42,14 @@ FLOORS = [
     {"views.once", "views.material", "views.responses", "views.maximisation", "views.latent",
      "views.view", "views.of_data", "views.of_training", "views.of_results", "views.of_codes",
      "views.of_weights", "views.of_scores", "views.catalogue", "views.picture"},
+    {"report.layers", "report.settings", "report.style"},
+    {"report.facts", "report.markup"},
+    {"report.export", "report.pictures", "report.words"},
+    {"report.curves", "report.repeat"},
+    {"report.page"},
     {"bin.cli", "bin.interrupt", "bin.lean", "bin.train", "bin.evaluate", "bin.weights",
-     "bin.reproduce", "bin.inspect_model", "bin.predict", "bin.anomaly", "bin.training", "bin.figures"},
+     "bin.reproduce", "bin.inspect_model", "bin.predict", "bin.anomaly", "bin.training",
+     "bin.figures", "bin.report"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
@@ -118,6 +124,7 @@ SAME_FLOOR = {
     "bin.predict": {"bin.cli"},
     "bin.anomaly": {"bin.cli", "bin.training"},
     "bin.train": {"bin.cli", "bin.training"},
+    "bin.report": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
     "bin.figures": {"bin.cli"},
     "bin.weights": {"bin.cli"},
@@ -159,7 +166,8 @@ WITHOUT_TENSORFLOW = ["figures.cells", "figures.checks", "figures.codes", "figur
                       "experiment", "workdir", "publish", "jobs", "standings", "reproduction",
                       "results", "sessions", "signals", "systems", "inspection", "labels",
                       "raw_inputs", "server_configs", "promotion", "thresholds",
-                      "views.material", "views.catalogue"]
+                      "views.material", "views.catalogue", "report.page",
+                      "report.export", "report.pictures", "report.curves"]
 
 
 def module_of(path):

@@ -227,6 +227,18 @@ def required(name):
   return value
 
 
+def html_file(path):
+  """Returns the value of --out as a Path; InputError if no .html file can be written there."""
+  path = pathlib.Path(path)
+  if path.suffix.lower() not in (".html", ".htm"):
+    raise InputError(f"--out={path}: expected a file that ends in .html, such as "
+                     "--out=report.html")
+  if path.is_dir() or not path.parent.is_dir():
+    raise InputError(f"--out={path}: " + ("is a folder. Name a file." if path.is_dir() else
+                     f"there is no folder {path.parent}. Make it, or choose another."))
+  return path
+
+
 def define_subject():
   """Defines the flags of a program that looks at a run's model or an export, and at image files."""
   flags.DEFINE_string("workdir", None, "Folder of a run.")

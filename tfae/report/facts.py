@@ -16,7 +16,7 @@ from tfae import sessions as histories
 from tfae import workdir as workdirs
 from tfae.errors import InputError
 from tfae.report import layers, settings
-from tfae.specs.losses import LOSSES
+from tfae.views import material
 
 SPLITS = ("train", "validation", "test")
 _LINE = ("kind", "step", "epoch", "timing", "closing")  # what is no metric in a line
@@ -57,6 +57,7 @@ class Facts:
   settings: `tfae.report.settings.Setting`s, of tfae.fit those of its options.
   layers: `tfae.report.layers.Layer`s; () if `layers_missing` says why.
   checkpoints: newest first.
+  loss: what is trained for, with its unit; None if config.json does not say.
   step, total_steps, steps_per_epoch: where it is, where it ends, and what an epoch has.
   """
   workdir: str
@@ -70,6 +71,7 @@ class Facts:
   layers: tuple
   layers_missing: str
   checkpoints: tuple
+  loss: str | None
   step: int
   total_steps: int
   steps_per_epoch: int
@@ -96,18 +98,6 @@ class Facts:
       return None
     return [layer.shape for layer in self.layers
             if layer.name.split("/")[0] in ("encoder", "mean") and layer.name.count("/") == 1][-1]
-
-  @property
-  def loss(self):
-    """What is trained for, in words; None if config.json doesn't say."""
-    if self.experiment is None:
-      return self.config["fit"]["model"].get("loss")
-    task = self.experiment.task
-    if not task.RECONSTRUCTS:
-      return "cross-entropy of the label, nats"
-    if self.task == "variational":
-      return f"minus the {task.objective.upper()} bound, nats an image"
-    return f"{task.loss.replace('_', ' ')}, {LOSSES[task.loss].unit}"
 
   @property
   def metrics_of_splits(self):
@@ -202,7 +192,8 @@ def gather(workdir):
       workdir=str(workdir), name=path.resolve().name, experiment=experiment, config=config,
       state=_state(_in_training(path), lines, sessions, step, total), lines=lines,
       sessions=sessions, settings=tuple(fields), layers=rows, layers_missing=missing,
-      checkpoints=kept, step=step, total_steps=total, steps_per_epoch=per_epoch)
+      checkpoints=kept, loss=material.Material(path).loss_unit if experiment else
+      description.get("loss"), step=step, total_steps=total, steps_per_epoch=per_epoch)
 
 
 def _state(in_training, lines, sessions, step, total):

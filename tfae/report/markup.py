@@ -23,12 +23,12 @@ def escaped(value):
   return Markup(html.escape(re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "\ufffd", text)))
 
 
-def join(parts):
-  """Returns Markup of several parts, each on a line of its own; None and '' are left out."""
-  return Markup("\n".join(escaped(part) for part in parts if part))
+def join(parts, between="\n"):
+  """Returns Markup of several parts; None and '' are left out."""
+  return Markup(between.join(escaped(part) for part in parts if part))
 
 
-def tag(name, *content, **attributes):
+def tag(name, /, *content, **attributes):
   """Returns Markup of an element.
 
   Args:
@@ -52,17 +52,14 @@ def table(header, rows, numbers=(), caption=None):
     numbers: indices of the columns that are set to the right.
     caption: what the table shows; None: its heading says it.
   """
-  def cells(kind, values, first):
-    return Markup("").join(tag(first if index == 0 else kind, value,
-                               class_="number" if index in numbers else None,
-                               scope="row" if index == 0 and first != kind else None)
-                           for index, value in enumerate(values))
-  head = tag("thead", tag("tr", *(
-      tag("th", value, scope="col", class_="number" if index in numbers else None)
-      for index, value in enumerate(header))))
-  body = tag("tbody", *(tag("tr", cells("td", row, "th")) for row in rows))
-  return tag("div", tag("table", tag("caption", caption) if caption else "", head, body),
-             class_="scroll")
+  def cell(kind, index, value, scope=None):
+    return tag(kind, value, scope=scope, class_="number" if index in numbers else None)
+
+  head = tag("tr", *(cell("th", index, value, "col") for index, value in enumerate(header)))
+  body = (tag("tr", *(cell("td", index, value) if index else cell("th", index, value, "row")
+                      for index, value in enumerate(row))) for row in rows)
+  return tag("div", tag("table", tag("caption", caption) if caption else "", tag("thead", head),
+                        tag("tbody", *body)), class_="scroll")
 
 
 def pairs(items):

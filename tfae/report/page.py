@@ -4,8 +4,7 @@ import statistics
 
 import tfae
 from tfae.report import repeat, words
-from tfae.report.markup import Markup, folded, join, pairs, picture, table, tag
-from tfae.report.markup import document
+from tfae.report.markup import document, folded, join, pairs, picture, table, tag
 from tfae.report.words import exact
 
 _MOOD = {"complete": "good", "stopped early": "good", "in training": "warn", "just begun": "warn",
@@ -45,8 +44,8 @@ def page(facts, drawn=(), curves=(), exported=None, notes=(), written=None):
                  " ", facts.state.text),
              *(tag("p", note, class_="note") for note in notes),
              _key(facts),
-             tag("nav", *(Markup(" ").join([tag("a", title, href=f"#{key}") + "\n"])
-                          for key, (title, _) in sections.items()), aria_label="Sections"))
+             tag("nav", join([tag("a", title, href=f"#{key}")
+                              for key, (title, _) in sections.items()]), aria_label="Sections"))
   body = (tag("section", tag("h2", title), content, id=key)
           for key, (title, content) in sections.items())
   foot = tag("footer", f"Written by tfae {tfae.__version__}"
