@@ -150,9 +150,11 @@ def _training(facts, curves, drawn):
   shown = [p for p in drawn if p.section == "training"] + list(curves)
   _, rates = facts.series("train", "images_per_second")
   _, waits = facts.series("train", "input_wait")
+  count = len(facts.sessions)
   timing = pairs([
-      ("Training took", f"{words.duration(facts.seconds[-1])} in {len(facts.sessions) or 'some'} "
-       f"process{'es' * (len(facts.sessions) != 1)}" if facts.seconds else None),
+      ("Training took", facts.seconds and words.duration(facts.seconds[-1]) + (
+          f" in {count} process{'es' * (count != 1)}" if count else
+          ", from its first line to its last, pauses included")),
       ("An epoch", facts.epoch_seconds is not None
        and f"{words.duration(facts.epoch_seconds)}, its evaluation included (median)"),
       ("Images a second", rates and f"{statistics.median(rates):,.0f} (median of {len(rates)} "

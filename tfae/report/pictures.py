@@ -11,7 +11,7 @@ from tfae.views import catalogue
 
 # Of an image array, such as a montage, the width in the page that is aimed at, in pixels.
 _WIDTH = 900
-_COLUMN = 800  # pixels of a picture that a column can show
+_SLENDER = 1.9  # times as wide as high: a strip of images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Picture:
 
   @property
   def wide(self):
-    """Whether it has more detail than a column of the page shows."""
+    """Whether a column of the page would make it too small to be read."""
     if isinstance(self.content, str):
       return True
-    width, _ = struct.unpack(">II", self.content[16:24])  # of the header that a PNG begins with
-    return width > _COLUMN
+    width, height = struct.unpack(">II", self.content[16:24])  # where a PNG begins
+    return width > _SLENDER * height
 
 
 def draw(material, tsne=False):

@@ -38,9 +38,10 @@ table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 caption { text-align: left; padding: .5rem .8rem 0; color: var(--soft); }
 th, td { text-align: left; padding: .38rem .8rem; border-top: 1px solid var(--line);
   vertical-align: top; font-variant-numeric: tabular-nums; }
-thead th { border-top: 0; color: var(--soft); font-weight: 600; white-space: nowrap; }
-tbody th { font-weight: 500; }
-.number { text-align: right; white-space: nowrap; }
+thead th { border-top: 0; color: var(--soft); font-weight: 600; }
+tbody th { font-weight: 500; } th code { white-space: nowrap; }
+td code { display: inline-block; min-width: min(14rem, 100%); }
+.number { text-align: right; } td.number { white-space: nowrap; }
 .best { font-weight: 700; color: var(--good); }
 dl { margin: .6rem 0; }
 dl div { display: grid; grid-template-columns: minmax(8rem, 13rem) 1fr; gap: .2rem 1rem;
@@ -51,12 +52,11 @@ pre { overflow-x: auto; background: var(--card); border: 1px solid var(--line);
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 dd code, td code, th code { font-size: .9em; overflow-wrap: anywhere; }
 details { margin: .7rem 0; } summary { cursor: pointer; color: var(--accent); }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr));
-  gap: 1rem; align-items: start; }
-figure { margin: 0; background: #ffffff; color: #1c2126; border: 1px solid var(--line);
+.pictures { columns: 27rem; column-gap: 1rem; }
+figure { margin: 0 0 1rem; background: #ffffff; color: #1c2126; border: 1px solid var(--line);
   border-radius: .5rem; padding: .6rem; break-inside: avoid; }
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
-figure.wide { grid-column: 1 / -1; }
+figure.wide { column-span: all; }
 figcaption { font-size: .85rem; color: #59636e; margin-top: .4rem; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 30rem) {
@@ -68,7 +68,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
     --accent: #000; --good: #000; --warn: #000; --bad: #000; }
   body { font-size: 10pt; } main { max-width: none; padding: 0; } nav { display: none; }
   .scroll, pre { overflow: visible; } pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-  .pictures { grid-template-columns: 1fr 1fr; } h2, h3 { break-after: avoid; }
+  .pictures { columns: 2; } h2, h3 { break-after: avoid; }
   tr { break-inside: avoid; }
 }
 """
