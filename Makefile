@@ -11,8 +11,10 @@ demo: .venv/installed
 	$(BIN)/python export/export_saved_model.py --workdir=runs/quickstart --export_dir=runs/served --keep=3
 	$(BIN)/python export/check_saved_model.py --saved_model=runs/served/$$(ls runs/served | sort -n | tail -1)
 	$(BIN)/tfae-evaluate --workdir=runs/quickstart --pca
+	$(BIN)/tfae-report --workdir=runs/quickstart --saved_model=runs/served/$$(ls runs/served | sort -n | tail -1)
 	@echo "run:    runs/quickstart (config.json, metrics.jsonl, checkpoints/, tensorboard/)"
 	@echo "model:  runs/served/$$(ls runs/served | sort -n | tail -1) (saved_model.pb, signature.json)"
+	@echo "report: runs/quickstart/report.html (opens in any browser)"
 	@echo "curves: $(BIN)/tensorboard --logdir=runs/quickstart"
 
 test: .venv/installed-test

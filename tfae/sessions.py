@@ -9,9 +9,11 @@ import dataclasses
 import json
 import logging
 import pathlib
+import platform
 import sys
 import time
 
+import tfae
 from tfae import files
 from tfae.errors import InputError
 
@@ -26,7 +28,7 @@ class Session:
   began, ended: seconds since 1970; ended is None while it trains, and for ever if it was killed.
   command: its sys.argv.
   step, total_steps: where it began, and where it was to end.
-  made_on: {'tfae', 'python', 'tensorflow', 'numpy': version, 'machine': words}.
+  made_on: `versions()`, and 'machine' in words.
   devices: {component, or 'data': short device name}.
   jit: in words, whether XLA compiled the steps, and why.
   end_step: where it ended.
@@ -44,6 +46,14 @@ class Session:
   end_step: int | None = None
   how: str | None = None
   why: str = ""
+
+
+def versions():
+  """Returns {'tfae', 'python', 'tensorflow', 'numpy': version} of this process."""
+  import numpy as np
+  import tensorflow as tf
+  return {"tfae": tfae.__version__, "python": platform.python_version(),
+          "tensorflow": tf.__version__, "numpy": np.__version__}
 
 
 def begin(workdir, **facts):

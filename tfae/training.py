@@ -1,12 +1,9 @@
 """From an experiment, or a model built by hand, to a trained run: in a folder or without one."""
 
 import logging
-import platform
 
-import numpy as np
 import tensorflow as tf
 
-import tfae
 from tfae import build, leakage, machine, placement, sessions, strategy, transfer
 from tfae import experiment as experiments
 from tfae import workdir as workdirs
@@ -114,8 +111,7 @@ def _recorded(workdir, run, identity):
   placed = {name: stack.device for name, stack in run.model.components.items()}
   sessions.begin(
       workdir, step=run.step, total_steps=run.total_steps,
-      made_on={"tfae": tfae.__version__, "python": platform.python_version(),
-               "tensorflow": tf.__version__, "numpy": np.__version__,
+      made_on={**sessions.versions(),
                "machine": f"{machine.kind()}, {' and '.join(gpus) or 'no GPU'}"},
       devices={name: placement.short(device) or f"each of {run.strategy.replicas} replicas"
                for name, device in {**placed, "data": run.batches.device}.items()},

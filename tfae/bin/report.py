@@ -11,7 +11,7 @@ import time
 
 from absl import flags
 
-from tfae import files
+from tfae import files, sessions
 from tfae.bin import cli
 from tfae.errors import InputError
 from tfae.report import export as exports
@@ -40,9 +40,9 @@ def main():
   if exported:
     exported = exports.check(exported, run)
   drawn = pictures.draw(material, args.tsne)
-  # Of what it is without is said once, not at every picture only.
-  notes = [text for text in (material.without_data,) if text]
-  text = page.page(run, drawn, curves.draw(run), exported, notes, time.time())
+  notes = [f"The data of the run can't be had, so the pictures are of the test images that it "
+           f"keeps, without labels. {material.without_data}"] if material.without_data else []
+  text = page.page(run, sessions.versions(), drawn, curves.draw(run), exported, notes, time.time())
   files.write(out, text)
   print(f"{out}: {len(text) / 1e6:.1f} MB; {run.state.text}")
   return 0

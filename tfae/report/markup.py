@@ -65,7 +65,7 @@ def table(header, rows, numbers=(), caption=None):
 def pairs(items):
   """Returns a list of terms and what they are; items without a value are left out."""
   return tag("dl", *(tag("div", tag("dt", name), tag("dd", value))
-                     for name, value in items if value not in (None, "")))
+                     for name, value in items if value))
 
 
 def folded(summary, *content):

@@ -17,11 +17,12 @@ _ROWS = 200  # of the table of epochs
 _KINDS = ("train", "epoch", "validation", "test")
 
 
-def page(facts, drawn=(), curves=(), exported=None, notes=(), written=None):
+def page(facts, now, drawn=(), curves=(), exported=None, notes=(), written=None):
   """Returns the HTML of a report, whole.
 
   Args:
     facts: `tfae.report.facts.Facts`.
+    now: `tfae.sessions.versions()`.
     drawn: `tfae.report.pictures.Picture`s.
     curves: those of `tfae.report.curves`, likewise.
     exported: `tfae.report.export.Exported`, or None.
@@ -34,7 +35,7 @@ def page(facts, drawn=(), curves=(), exported=None, notes=(), written=None):
       "training": ("Training", _training(facts, curves, drawn)),
       "pictures": ("Pictures", _pictures(drawn)),
       "model": ("Model", _model(facts, drawn)),
-      "repeat": ("How to repeat it", repeat.section(facts)),
+      "repeat": ("How to repeat it", repeat.section(facts, now)),
       "files": ("Checkpoints and export", _files(facts, exported)),
       "missing": ("What is not shown", _missing(drawn)),
   }
@@ -242,5 +243,5 @@ def _tensors(entries):
 
 def _missing(drawn):
   skipped = [[p.title, p.reason] for p in drawn if p.reason]
-  return folded(f"{len(skipped)} pictures do not apply to this run",
+  return folded(f"Pictures that do not apply to this run: {len(skipped)}",
                 table(["picture", "why not"], skipped)) if skipped else ""

@@ -1,19 +1,21 @@
 """How a run can be made again: its command, its config, versions, seed and data."""
 
-import importlib.metadata
 import json
-import platform
 
-import tfae
 from tfae.report import settings, words
 from tfae.report.markup import code, folded, join, pairs, table, tag
 
 
-def section(facts):
-  """Returns the section of a report; facts: `tfae.report.facts.Facts`."""
+def section(facts, now):
+  """Returns the section of a report.
+
+  Args:
+    facts: `tfae.report.facts.Facts`.
+    now: `tfae.sessions.versions()` of who writes, for a run that did not record its own.
+  """
   return join([_command(facts), _processes(facts), _changed(facts),
                folded("The whole config", code(json.dumps(facts.config, indent=2))),
-               tag("h3", "Versions, seed, data"), _versions(facts)])
+               tag("h3", "Versions, seed, data"), _versions(facts, now)])
 
 
 def _command(facts):
@@ -56,17 +58,13 @@ def _changed(facts):
                table(["field", "value", "default"], rows) if rows else tag("p", "None.")])
 
 
-def _versions(facts):
+def _versions(facts, now):
   made_on = facts.sessions[-1].made_on if facts.sessions else {}
-  found = {**made_on} or {
-      "tfae": facts.config["tfae"], "python": platform.python_version(),
-      **{name: importlib.metadata.version(name) for name in ("tensorflow", "numpy")}}
-  when = "" if made_on else " (those of now; the run recorded that of tfae only)"
+  versions = {**now, "tfae": facts.config["tfae"], **made_on}
+  listed = ", ".join(f"{name} {versions[name]}" for name in now)
+  when = "" if made_on else " (those of now: the run recorded that of tfae only)"
   seed = next(s.value for s in facts.settings if s.name == "seed")
-  listed = ", ".join(f"{name} {found[name]}" for name in ("tfae", "python", "tensorflow", "numpy"))
   return pairs([
       ("Versions", f"{listed}{when}"), ("Machine", made_on.get("machine")), ("Seed", seed),
       ("Data, sha256", tag("code", facts.data["sha256"])),
-      ("Config, sha256", tag("code", facts.config["checksum"])
-       if "checksum" in facts.config else None),
-      ("Read by", f"tfae {tfae.__version__}" if tfae.__version__ != found["tfae"] else None)])
+      ("Config, sha256", "checksum" in facts.config and tag("code", facts.config["checksum"]))])
