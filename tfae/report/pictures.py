@@ -4,13 +4,12 @@ Which views there are, and what they need, is the catalogue's business.
 """
 
 import dataclasses
+import io
 import struct
 
 from tfae.errors import InputError
 from tfae.views import catalogue
 
-# Of an image array, such as a montage, the width in the page that is aimed at, in pixels.
-_WIDTH = 900
 _SLENDER = 1.9  # times as wide as high: a strip of images
 
 
@@ -64,10 +63,16 @@ def _picture(view, material):
 
 
 def encoded(drawn):
-  """Returns a PNG file's bytes of a Figure or an image array; the text of an SVG as it is."""
-  from tfae.figures import montage, style
-  if isinstance(drawn, str):
-    return drawn
-  if hasattr(drawn, "savefig"):
-    return style.png(drawn)
-  return montage.image_png(drawn, zoom=max(1, _WIDTH // drawn.shape[1]))
+  """Returns what a view drew as bytes of a PNG file, at most 256 colours of it, or SVG text."""
+  from tfae.views import picture
+  suffix, content = picture.encoded(drawn)
+  if suffix == ".svg":
+    return content.decode()
+  from PIL import Image
+  image = Image.open(io.BytesIO(content))
+  if image.mode == "L":
+    return content
+  # Half the size; a figure has few colours, and their shades.
+  smaller = io.BytesIO()
+  image.convert("RGB").quantize(256).save(smaller, "PNG", optimize=True)
+  return min(content, smaller.getvalue(), key=len)
