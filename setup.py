@@ -48,6 +48,7 @@ setup(
         "tfae-train = tfae.bin.train:run",
         "tfae-evaluate = tfae.bin.evaluate:run",
         "tfae-reproduce = tfae.bin.reproduce:run",
+        "tfae-compare = tfae.bin.compare:run",
         "tfae-report = tfae.bin.report:run",
         "tfae-inspect = tfae.bin.inspect_model:run",
         "tfae-anomaly = tfae.bin.anomaly:run",

@@ -45,11 +45,11 @@ FLOORS = [
     {"report.layers", "report.settings", "report.style"},
     {"report.facts", "report.markup"},
     {"report.export", "report.pictures", "report.words"},
-    {"report.curves", "report.repeat"},
-    {"report.page"},
+    {"report.comparison", "report.curves", "report.repeat"},
+    {"report.comparison_page", "report.page"},
     {"bin.cli", "bin.interrupt", "bin.lean", "bin.train", "bin.evaluate", "bin.weights",
      "bin.reproduce", "bin.inspect_model", "bin.predict", "bin.anomaly", "bin.training",
-     "bin.figures", "bin.report"},
+     "bin.figures", "bin.report", "bin.compare"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
@@ -124,6 +124,7 @@ SAME_FLOOR = {
     "bin.predict": {"bin.cli"},
     "bin.anomaly": {"bin.cli", "bin.training"},
     "bin.train": {"bin.cli", "bin.training"},
+    "bin.compare": {"bin.cli"},
     "bin.report": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
     "bin.figures": {"bin.cli"},
@@ -167,7 +168,7 @@ WITHOUT_TENSORFLOW = ["figures.cells", "figures.checks", "figures.codes", "figur
                       "results", "sessions", "signals", "systems", "inspection", "labels",
                       "raw_inputs", "server_configs", "promotion", "thresholds",
                       "views.material", "views.catalogue", "report.page",
-                      "report.export", "report.pictures", "report.curves"]
+                      "report.export", "report.pictures", "report.curves", "report.comparison_page"]
 
 
 def module_of(path):

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from PIL import Image
 
-VOID = {"meta", "img"}
+VOID = {"br", "meta", "img"}
 # An element that is not to lie inside of one of these.
 _NOT_INSIDE = {"p": {"p", "table", "ul", "dl", "div", "figure", "pre", "details"}}
 

@@ -119,12 +119,19 @@ class Facts:
     """Returns {metric: number} of the newest line of a kind, {} if there is none."""
     return metrics(self.of_kind(kind)[-1]) if self.of_kind(kind) else {}
 
-  def series(self, kind, name):
-    """Returns (steps, values) of a metric, or of a field of `timing`, in the lines of a kind."""
-    found = [(line["step"], line.get(name, line.get("timing", {}).get(name)))
-             for line in self.of_kind(kind)]
-    found = [(step, value) for step, value in found if isinstance(value, (int, float))]
-    return [step for step, _ in found], [value for _, value in found]
+  def series(self, kind, name, by="step"):
+    """Returns (x, values) of a metric, or of a field of `timing`, in the lines of a kind.
+
+    Args:
+      kind: such as 'validation'.
+      name: such as 'loss'.
+      by: what x is: 'step', or 'seconds' of training; of those there may be none.
+    """
+    at = self.seconds if by == "seconds" else [line["step"] for line in self.lines]
+    found = [(x, line.get(name, line.get("timing", {}).get(name)))
+             for x, line in zip(at, self.lines) if line["kind"] == kind]
+    found = [(x, value) for x, value in found if isinstance(value, (int, float))]
+    return [x for x, _ in found], [value for _, value in found]
 
   @functools.cached_property
   def seconds(self):

@@ -6,7 +6,7 @@ import re
 
 from tfae.report.style import CSS
 
-_VOID = ("img", "meta")
+_VOID = ("br", "img", "meta")
 
 
 class Markup(str):

@@ -62,14 +62,13 @@ def _default(field):
 def source(value):
   """Returns Python source that makes a value of a config: `tfae.Dense(8, activation='elu')`."""
   if isinstance(value, (Layer, Normal)):
-    required, optional = [], []
-    for field in dataclasses.fields(value):
-      text, default = source(getattr(value, field.name)), _default(field)
-      if default is _MISSING:
-        required.append(text)
-      elif text != source(default):
-        optional.append(f"{field.name}={text}")
-    return f"tfae.{type(value).__name__}({', '.join(required + optional)})"
+    fields = dataclasses.fields(value)
+    required = [getattr(value, f.name) for f in fields if _default(f) is _MISSING]
+    # With what must be given alone: a layer makes (1, 1) of a stride of 1.
+    standard = type(value)(*required)
+    optional = [f"{f.name}={source(getattr(value, f.name))}" for f in fields
+                if getattr(value, f.name) != getattr(standard, f.name)]
+    return f"tfae.{type(value).__name__}({', '.join([*map(source, required), *optional])})"
   if isinstance(value, (tuple, list)):
     inner = [source(item) for item in value]
     return f"({', '.join(inner)}{',' * (len(inner) == 1)})"
