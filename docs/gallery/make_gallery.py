@@ -1,0 +1,106 @@
+"""Makes the pictures of this folder again: trains the runs that are missing, draws, shrinks.
+
+    make gallery
+    python docs/gallery/make_gallery.py --runs=runs/gallery
+
+The runs are those of RUNS below, about a quarter of an hour of training on two cores. Each picture
+is a view of one of them (tfae-figures --list), at most 720 pixels wide, in at most 128 colours.
+"""
+
+import argparse
+import io
+import pathlib
+import subprocess
+import sys
+
+from PIL import Image
+
+FOLDER = pathlib.Path(__file__).parent
+ROOT = FOLDER.parents[1]
+_WIDTH, _COLOURS = 720, 128
+TRAIN, ANOMALY = "tfae-train", "tfae-anomaly"
+# Name of a run: (program, flags). Configs are those of the package.
+RUNS = {
+    "dense_vae": (TRAIN, ["--config=s18_dense_vae_best.py", "--config.epochs=20"]),
+    "tied_dense": (TRAIN, ["--config=mnist_tied_dense.py"]),
+    "tied_conv": (TRAIN, ["--config=mnist_tied_conv.py"]),
+    "denoising": (TRAIN, ["--config=s16_denoising.py"]),
+    "classifier": (TRAIN, ["--config=s10_simple_cnn.py", "--config.epochs=2"]),
+    "conv_vae": (TRAIN, ["--config=s19_conv_vae_best.py", "--config.epochs=15"]),
+    "conv_pool": (TRAIN, ["--config=s17_conv_autoencoder.py"]),
+    "one_class": (ANOMALY, ["--config=one_class_mnist.py", "--normal_class=3"]),
+}
+# Name of a run: its views, in the order in which they are shown.
+VIEWS = {
+    "tied_dense": ["samples", "montage", "mean", "one_hot", "tsne"],
+    "conv_vae": ["loss", "squared_error", "neighbours", "interpolation", "bilinear", "prior", "kl",
+                 "code_values"],
+    "classifier": ["accuracy", "framed", "confusion", "responses"],
+    "conv_pool": ["reconstructions", "best_worst", "code_maps"],
+    "denoising": ["restored", "encoder_weights", "decoder_weights"],
+    "dense_vae": ["scatter", "manifold"],
+    "tied_conv": ["filters", "deeper_filters", "maximisation", "diagram"],
+    "one_class": ["scores", "roc", "precision_recall"],
+}
+# Further pictures: name: (run, view, flags).
+MORE = {
+    "maximisation_classes": ("classifier", "maximisation", ["--layer=head/layer_1"]),
+}
+
+
+def commands():
+  """Returns {name of a picture: (run, view, flags)}, all of them."""
+  return {**{view: (run, view, []) for run, views in VIEWS.items() for view in views}, **MORE}
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--runs", default="runs/gallery", help="folder of the runs")
+  runs = pathlib.Path(parser.parse_args().runs).absolute()
+  for name, (program, flags) in RUNS.items():
+    if not (runs / name / "config.json").exists():
+      _run(program, f"--workdir={runs / name}", *flags)
+  for run, views in VIEWS.items():
+    _draw(runs / run, views, {view: view for view in views})
+  for name, (run, view, flags) in MORE.items():
+    _draw(runs / run, [view], {view: name}, *flags)
+  pictures = [path for path in FOLDER.iterdir() if path.suffix in (".png", ".svg")]
+  print(f"{len(pictures)} pictures, {sum(path.stat().st_size for path in pictures):,} bytes")
+
+
+def _run(program, *arguments):
+  # As a module: programs need not be installed.
+  module = f"tfae.bin.{program.removeprefix('tfae-')}"
+  subprocess.run([sys.executable, "-m", module, *arguments], check=True, cwd=ROOT)
+
+
+def _draw(workdir, views, names, *flags):
+  out = workdir / "gallery"
+  _run("tfae-figures", f"--workdir={workdir}", f"--only={','.join(views)}", f"--out={out}", *flags)
+  for view, name in names.items():
+    for path in out.glob(f"{view}.*"):
+      content = path.read_bytes()
+      (FOLDER / (name + path.suffix)).write_bytes(
+          _small(content) if path.suffix == ".png" else content)
+
+
+def _small(content):
+  """Returns a PNG no wider than _WIDTH, with a palette if that is smaller."""
+  image = Image.open(io.BytesIO(content)).convert("RGB")
+  if image.width > _WIDTH:
+    image = image.resize((_WIDTH, round(image.height * _WIDTH / image.width)),
+                         Image.Resampling.LANCZOS)
+  grey = image.convert("L")
+  found = [image, image.quantize(_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)]
+  if image.tobytes() == grey.convert("RGB").tobytes():
+    found = [grey]
+  encoded = []
+  for candidate in found:
+    buffer = io.BytesIO()
+    candidate.save(buffer, "PNG", optimize=True)
+    encoded.append(buffer.getvalue())
+  return min(encoded, key=len)
+
+
+if __name__ == "__main__":
+  main()
