@@ -4,7 +4,7 @@
     python docs/gallery/make_gallery.py --runs=runs/gallery
 
 The runs are those of RUNS below, about a quarter of an hour of training on two cores. Each picture
-is a view of one of them (tfae-figures --list), at most 720 pixels wide, in at most 128 colours.
+is a view of one of them (tfae-figures --list), at most 720 pixels wide, in at most 256 colours.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from PIL import Image
 
 FOLDER = pathlib.Path(__file__).parent
 ROOT = FOLDER.parents[1]
-_WIDTH, _COLOURS = 720, 128
+_WIDTH, _COLOURS = 720, 256
 TRAIN, ANOMALY = "tfae-train", "tfae-anomaly"
 # Name of a run: (program, flags). Configs are those of the package.
 RUNS = {
@@ -25,7 +25,11 @@ RUNS = {
     "tied_dense": (TRAIN, ["--config=mnist_tied_dense.py"]),
     "tied_conv": (TRAIN, ["--config=mnist_tied_conv.py"]),
     "denoising": (TRAIN, ["--config=s16_denoising.py"]),
-    "classifier": (TRAIN, ["--config=s10_simple_cnn.py", "--config.epochs=2"]),
+    "classifier": (TRAIN, ["--config=s10_simple_cnn.py", "--config.epochs=3",
+                           "--config.data.validation=5000"]),
+    "conv_denoising": (TRAIN, ["--config=mnist_conv_transpose.py", "--config.epochs=2",
+                               "--config.corruption.name=masking",
+                               "--config.corruption.rate=0.5"]),
     "conv_vae": (TRAIN, ["--config=s19_conv_vae_best.py", "--config.epochs=15"]),
     "conv_pool": (TRAIN, ["--config=s17_conv_autoencoder.py"]),
     "one_class": (ANOMALY, ["--config=one_class_mnist.py", "--normal_class=3"]),
@@ -37,7 +41,8 @@ VIEWS = {
                  "code_values"],
     "classifier": ["accuracy", "framed", "confusion", "responses"],
     "conv_pool": ["reconstructions", "best_worst", "code_maps"],
-    "denoising": ["restored", "encoder_weights", "decoder_weights"],
+    "conv_denoising": ["restored"],
+    "denoising": ["encoder_weights", "decoder_weights"],
     "dense_vae": ["scatter", "manifold"],
     "tied_conv": ["filters", "deeper_filters", "maximisation", "diagram"],
     "one_class": ["scores", "roc", "precision_recall"],

@@ -258,6 +258,16 @@ def test_curves_are_the_lines_of_the_log(materials):
   assert axes.get_ylabel() == "minus the ELBO, nats"
 
 
+def test_one_point_is_no_curve(folders, tmp_path):
+  shutil.copytree(folders["classifier"], tmp_path / "w")
+  lines = [line for line in (tmp_path / "w/metrics.jsonl").read_text().splitlines()
+           if json.loads(line)["kind"] != "validation"]
+  (tmp_path / "w/metrics.jsonl").write_text("\n".join(lines) + "\n")
+  material = Material(tmp_path / "w")
+  assert "knows accuracy at 1 step only" in catalogue.BY_NAME["accuracy"].reason(material)
+  assert catalogue.BY_NAME["loss"].reason(material) is None
+
+
 def test_the_diagram_names_what_is_tied_and_counts_each_kernel_once(materials):
   picture = drawn("diagram", materials["conv"])
   model = materials["conv"].model
@@ -298,7 +308,7 @@ def test_a_run_of_no_step_at_all_has_pictures(folders, tmp_path):
   (tmp_path / "w/metrics.jsonl").unlink()
   (tmp_path / "w/examples.npy").unlink()
   material = Material(tmp_path / "w", images=20)
-  assert "no loss yet" in catalogue.BY_NAME["loss"].reason(material)
+  assert "knows loss at 0 steps only" in catalogue.BY_NAME["loss"].reason(material)
   assert catalogue.BY_NAME["reconstructions"].reason(material) is None
   shutil.rmtree(tmp_path / "w/checkpoints")
   material = Material(tmp_path / "w", images=20)

@@ -35,12 +35,15 @@ def _draw(value, label, material):
 
 
 def _logged(value, material):
+  """The need of more than one step at which a value is known: one point is no curve."""
   try:
-    lines = material.metrics
+    found = series(material.metrics, value)
   except InputError as error:
     return str(error)
-  return None if series(lines, value) else f"metrics.jsonl has no {value} yet" if value == "loss" \
-      else f"metrics.jsonl has no {value}"
+  steps = {step for curve, _ in found.values() for step in curve}
+  if len(steps) > 1:
+    return None
+  return f"metrics.jsonl knows {value} at {len(steps)} step{'' if len(steps) == 1 else 's'} only"
 
 
 def _curve(value, title, label=None):
