@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The TensorFlow of these commands talks of errors only.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-full bench clean
+.PHONY: demo test test-full bench gallery clean
 
 demo: .venv/installed
 	$(BIN)/tfae-train --config=configs/quickstart.py --workdir=runs/quickstart
@@ -22,6 +22,10 @@ test: .venv/installed-test
 
 test-full: .venv/installed-full
 	$(BIN)/python -m pytest -m full
+
+# Trains on MNIST what is missing in runs/gallery, then draws docs/gallery.
+gallery: .venv/installed
+	$(BIN)/python docs/gallery/make_gallery.py
 
 # More than half an hour, on a machine that does nothing else.
 bench: .venv/installed-bench

@@ -1,9 +1,9 @@
 """Makes the pictures of this folder again: trains the runs that are missing, draws, shrinks.
 
     make gallery
-    python docs/gallery/make_gallery.py --runs=runs/gallery
+    python docs/gallery/make_gallery.py --runs=runs/gallery [--list]
 
-The runs are those of RUNS below, about a quarter of an hour of training on two cores. Each picture
+It writes README.md here too; --list prints the table of the README above and makes nothing. The runs are those of RUNS below, about a quarter of an hour of training on two cores. Each picture
 is a view of one of them (tfae-figures --list), at most 720 pixels wide, in at most 256 colours.
 """
 
@@ -15,9 +15,12 @@ import sys
 
 from PIL import Image
 
+from tfae.views.catalogue import BY_NAME
+
 FOLDER = pathlib.Path(__file__).parent
 ROOT = FOLDER.parents[1]
 _WIDTH, _COLOURS = 720, 256
+_ROW = 3  # pictures in a row of the README's table
 TRAIN, ANOMALY = "tfae-train", "tfae-anomaly"
 # Name of a run: (program, flags). Configs are those of the package.
 RUNS = {
@@ -58,10 +61,47 @@ def commands():
   return {**{view: (run, view, []) for run, views in VIEWS.items() for view in views}, **MORE}
 
 
+def table():
+  """Returns the Markdown of the gallery in the README of the repository, three pictures a row."""
+  names, lines = list(commands()), [f"| {'| ' * _ROW}|", f"|{'---|' * _ROW}"]
+  for start in range(0, len(names), _ROW):
+    cells = []
+    for name in names[start:start + _ROW]:
+      _, view, flags = commands()[name]
+      cells.append(f'<img src="docs/gallery/{_file(name)}" alt="{BY_NAME[view].title}" '
+                   f'width="260"><br>`{" ".join([f"--only={view}", *flags])}`')
+    lines.append("| " + " | ".join(cells) + " |")
+  return "\n".join(lines) + "\n"
+
+
+def readme():
+  """Returns the Markdown of README.md beside the pictures: each with its commands."""
+  lines = ["# Gallery", "", "Each picture: one view of a run on MNIST, made by the command under it. "
+           "`make gallery` makes them again;", "`tfae-figures --list` lists all views.", "",
+           "## Runs", ""]
+  for name, (program, flags) in RUNS.items():
+    lines.append(f"    {program} --workdir=runs/gallery/{name} {' '.join(flags)}")
+  for name, (run, view, flags) in commands().items():
+    lines += ["", f"## {name}", "", BY_NAME[view].title[0].upper() + BY_NAME[view].title[1:] + ".",
+              "", " ".join([f"    tfae-figures --workdir=runs/gallery/{run} --only={view}", *flags]),
+              "", f"![{name}]({_file(name)})"]
+  return "\n".join(lines) + "\n"
+
+
+def _file(name):
+  return name + (".svg" if name == "diagram" else ".png")
+
+
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--runs", default="runs/gallery", help="folder of the runs")
-  runs = pathlib.Path(parser.parse_args().runs).absolute()
+  parser.add_argument("--list", action="store_true", help="only print the table")
+  arguments = parser.parse_args()
+  if arguments.list:
+    print(table(), end="")
+    return
+  runs = pathlib.Path(arguments.runs).absolute()
+  (FOLDER / "README.md").write_text(readme(), encoding="utf-8")
   for name, (program, flags) in RUNS.items():
     if not (runs / name / "config.json").exists():
       _run(program, f"--workdir={runs / name}", *flags)
