@@ -63,7 +63,7 @@ def commands():
 
 def table():
   """Returns the Markdown of the gallery in the README of the repository, three pictures a row."""
-  names, lines = list(commands()), [f"| {'| ' * _ROW}|", f"|{'---|' * _ROW}"]
+  names, lines = list(commands()), ["| " * _ROW + "|", f"|{'---|' * _ROW}"]
   for start in range(0, len(names), _ROW):
     cells = []
     for name in names[start:start + _ROW]:

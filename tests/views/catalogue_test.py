@@ -293,7 +293,7 @@ def test_a_run_without_data_still_shows_what_it_keeps(folders, tmp_path):
 def test_a_run_of_fit_shows_its_curves_and_images_and_says_why_no_more(tmp_path):
   encoder = tfae.Stack([tfae.Flatten(), tfae.Dense(3)], (4, 3, 1), name="encoder")
   training.fit(tfae.Autoencoder(encoder, tfae.mirror(encoder)), runs.dataset(), tfae.Adam(1e-3),
-               epochs=1, batch_size=5, workdir=tmp_path / "fit")
+               epochs=2, batch_size=5, workdir=tmp_path / "fit")
   material = Material(tmp_path / "fit")
   reasons = {found.name: found.reason(material) for found in catalogue.VIEWS}
   shown = {name for name, reason in reasons.items() if reason is None}
