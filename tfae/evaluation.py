@@ -44,10 +44,11 @@ def computed(function, split, size):
     split: a `tfae.data.datasets.Split`.
     size: how many images are on the device at a time.
   """
-  # Anonymous: TensorFlow counts the traces of a method over all its objects.
-  traced = tf.function(lambda images: function(images), autograph=False, input_signature=[
-      tf.TensorSpec([None, *split.images.shape[1:]], split.images.dtype)])
-  return np.concatenate([traced(batch.images).numpy() for batch in chunks(split, size)])
+  # By hand: TensorFlow takes the first call of each of several functions for retracing.
+  traced = tf.function(function, autograph=False).get_concrete_function(
+      tf.TensorSpec([None, *split.images.shape[1:]], split.images.dtype))
+  return np.concatenate([traced(tf.constant(batch.images)).numpy()
+                         for batch in chunks(split, size)])
 
 
 class Evaluator:
