@@ -82,6 +82,7 @@ def test_the_report_lies_in_the_runs_folder_and_is_small(outcomes):
   assert path.stat().st_size < 2e6
   found = pages.Page(path.read_text())
   assert "Codes by t-SNE" in [alt for alt, _ in found.images]
+  assert "Of the weights of step 87 and 297 test images" in found.text
 
 
 def test_an_export_is_compared_with_the_run_output_by_output(outcomes):

@@ -89,6 +89,16 @@ def test_how_to_repeat_it_has_command_versions_seed_checksum_and_changed_fields(
   assert " ".join(json.dumps(whole, indent=2).split()) in found.text
 
 
+def test_a_run_that_was_made_longer_says_that_one_command_is_not_the_same(run, tmp_path):
+  assert "Its length was changed" not in read(run).text
+  for epochs in (1, 3):
+    training.train(runs.experiment(epochs=epochs), tmp_path, data=DATA)
+  found = read(tmp_path)
+  assert "Its length was changed on the way (6 -> 18 steps)" in found.text
+  assert [row[1:4] for row in found.table("began")] == [["0", "6", "complete"],
+                                                        ["6", "18", "complete"]]
+
+
 def test_a_run_that_recorded_nothing_says_so_and_shows_a_config_that_equals_it(run, tmp_path):
   path = tmp_path / "old"
   path.mkdir()

@@ -42,10 +42,19 @@ def main():
   drawn = pictures.draw(material, args.tsne)
   notes = [f"The data of the run can't be had, so the pictures are of the test images that it "
            f"keeps, without labels. {material.without_data}"] if material.without_data else []
-  text = page.page(run, sessions.versions(), drawn, curves.draw(run), exported, notes, time.time())
+  text = page.page(run, sessions.versions(), drawn, curves.draw(run), exported,
+                   shown=_shown(material), notes=notes, written=time.time())
   files.write(out, text)
   print(f"{out}: {len(text) / 1e6:.1f} MB; {run.state.text}")
   return 0
+
+
+def _shown(material):
+  """Returns which weights and images the pictures show, in a sentence."""
+  if material.reason("model") or material.reason("images"):
+    return None
+  return (f"Of the weights of step {material.step:,} and {len(material.images):,} test images, "
+          "chosen at random.")
 
 
 def _check(checkpoint, run):

@@ -17,7 +17,8 @@ _ROWS = 200  # of the table of epochs
 _KINDS = ("train", "epoch", "validation", "test")
 
 
-def page(facts, now, drawn=(), curves=(), exported=None, notes=(), written=None):
+def page(facts, now, drawn=(), curves=(), exported=None, *, shown=None, notes=(),
+         written=None):
   """Returns the HTML of a report, whole.
 
   Args:
@@ -26,6 +27,7 @@ def page(facts, now, drawn=(), curves=(), exported=None, notes=(), written=None)
     drawn: `tfae.report.pictures.Picture`s.
     curves: those of `tfae.report.curves`, likewise.
     exported: `tfae.report.export.Exported`, or None.
+    shown: whose weights and images the pictures show, in a sentence; None: not said.
     notes: sentences on what could not be shown, and why.
     written: seconds since 1970, when it is written; None: not said.
   """
@@ -33,7 +35,7 @@ def page(facts, now, drawn=(), curves=(), exported=None, notes=(), written=None)
       "run": ("What was trained", _trained(facts)),
       "results": ("Results", _results(facts)),
       "training": ("Training", _training(facts, curves, drawn)),
-      "pictures": ("Pictures", _pictures(drawn)),
+      "pictures": ("Pictures", _pictures(drawn, shown)),
       "model": ("Model", _model(facts, drawn)),
       "repeat": ("How to repeat it", repeat.section(facts, now)),
       "files": ("Checkpoints and export", _files(facts, exported)),
@@ -167,12 +169,12 @@ def _training(facts, curves, drawn):
                timing if facts.lines else tag("p", "No step has been logged yet.")])
 
 
-def _pictures(drawn):
+def _pictures(drawn, of):
   parts = []
   for section, title in _SECTIONS.items():
     shown = _shown([p for p in drawn if p.section == section and p.name != "diagram"])
     parts += [tag("h3", title), shown] if shown else []
-  return join(parts)
+  return join([tag("p", of, class_="soft") if of else None, *parts]) if parts else ""
 
 
 def _shown(pictures):

@@ -52,7 +52,8 @@ def draw(material, tsne=False):
 
 
 def _picture(view, material):
-  named = view.name, view.title, view.section
+  # Without the flags of tfae-figures that some titles end in.
+  named = view.name, view.title.partition(" (--")[0], view.section
   reason = view.reason(material)
   if reason:
     return Picture(*named, reason=reason)

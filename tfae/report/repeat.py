@@ -13,7 +13,7 @@ def section(facts, now):
     facts: `tfae.report.facts.Facts`.
     now: `tfae.sessions.versions()` of who writes, for a run that did not record its own.
   """
-  return join([_command(facts), _processes(facts), _changed(facts),
+  return join([_command(facts), _lengthened(facts), _processes(facts), _changed(facts),
                folded("The whole config", code(json.dumps(facts.config, indent=2))),
                tag("h3", "Versions, seed, data"), _versions(facts, now)])
 
@@ -35,6 +35,15 @@ def _command(facts):
     return tag("p", f"{lost} It called tfae.fit with a model built by hand.")
   return join([tag("p", f"{lost} This config file equals its own; tfae-train --config=this.py "
                         "--workdir=NEW trains the same:"), code(file)])
+
+
+def _lengthened(facts):
+  lengths = list(dict.fromkeys(f"{session.total_steps:,}" for session in facts.sessions))
+  if len(lengths) < 2:
+    return None
+  return tag("p", f"Its length was changed on the way ({' -> '.join(lengths)} steps). Where the "
+                  "learning rate follows the length, only the same commands one after the other "
+                  "give the same run.", class_="note")
 
 
 def _processes(facts):
