@@ -105,6 +105,21 @@ def test_a_picture_gets_the_code_reconstruction_and_score_of_the_saved_model(
   np.testing.assert_array_equal(np.reshape(step["answer"]["seen"], pixels.shape), pixels)
 
 
+def test_the_score_is_said_to_be_an_anomaly_s_or_none(drive, site_of, judging_export, tmp_path):
+  images = np.rint(export_toy.examples(100)).astype(np.uint8)
+  found = tf.saved_model.load(str(judging_export)).signatures["score"](
+      images=tf.constant(images, tf.float32))
+  order = np.argsort(found["score"])
+  for name, index in (("none", order[0]), ("anomaly", order[-1])):
+    Image.fromarray(images[index, ..., 0]).save(tmp_path / f"{name}.png")
+  steps = drive(site_of(judging_export), f"file={tmp_path}/none.png",
+                f"file={tmp_path}/anomaly.png")["steps"]
+  for step, index, verdict in zip(steps, order[[0, -1]], ("no anomaly", "an anomaly")):
+    score, said = step["score"].split(", ")
+    assert said == verdict
+    assert float(score) == pytest.approx(float(found["score"][index]), rel=1e-5)
+
+
 def test_of_a_variational_model_the_code_is_the_mean_and_a_sample_can_be_asked_for(
     drive, site_of, toy, tmp_path):
   signatures = toy.signatures()

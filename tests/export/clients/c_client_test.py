@@ -76,6 +76,18 @@ def test_a_scalar_for_each_example_is_written_with_its_shape(c_program, export, 
   assert difference(found, toy.score(images)["error"].numpy()) <= 1e-5
 
 
+def test_whether_an_image_is_an_anomaly_is_written_as_an_integer(c_program, judging_export,
+                                                                 tmp_path):
+  np.save(tmp_path / "images.npy", export_toy.examples(100))
+  code, out, _ = run(c_program, judging_export, "score", f"images={tmp_path}/images.npy",
+                     f"--out={tmp_path}")
+  assert code == 0 and sorted(out.splitlines()) == ["is_anomaly <i4 [100]", "score <f4 [100]"]
+  found = np.load(tmp_path / "is_anomaly.npy")
+  assert found.sum() == 10  # a tenth of them, as the threshold was chosen
+  assert np.load(tmp_path / "score.npy")[found == 1].min() > np.load(
+      tmp_path / "score.npy")[found == 0].max()
+
+
 def test_a_mistake_is_a_line_of_its_own_and_exit_code_2(c_program, export, tmp_path):
   np.save(tmp_path / "bytes.npy", export_toy.examples(1).astype(np.uint8))
   np.save(tmp_path / "good.npy", export_toy.examples(1))
