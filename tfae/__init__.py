@@ -33,8 +33,8 @@ _HOMES = {
     "tfae.weights": ("save_weights", "load_weights"),
     "tfae.exporting": ("export",),
 }
-_MODULES = ("distributions", "graph", "initializers", "losses", "ops", "optimizers", "placement",
-            "publish", "randomness", "saved_model")
+_MODULES = ("anomaly", "distributions", "graph", "initializers", "losses", "ops", "optimizers", "placement",
+            "publish", "randomness", "saved_model", "thresholds")
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted([*_HOME, *_MODULES])
 
