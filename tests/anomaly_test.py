@@ -23,17 +23,17 @@ def detection(scores, truth, value=0.5):
 
 
 def test_figures_of_six_images_are_those_that_a_hand_counts():
-  # Sorted by score: anomalous, normal, anomalous | normal, anomalous, normal.
-  found = anomaly.measures(detection([0.9, 0.8, 0.7, 0.4, 0.3, 0.1], [1, 0, 1, 0, 1, 0]))
+  # Sorted by score: anomalous, normal, anomalous, anomalous | normal, normal.
+  found = anomaly.measures(detection([0.9, 0.8, 0.7, 0.6, 0.3, 0.1], [1, 0, 1, 1, 0, 0]))
   assert (found["true_positives"], found["false_positives"], found["false_negatives"],
-          found["true_negatives"]) == (2, 1, 1, 2)
-  assert found["precision"] == found["recall"] == found["f1"] == pytest.approx(2 / 3)
+          found["true_negatives"]) == (3, 1, 0, 2)
+  assert (found["precision"], found["recall"], found["f1"]) == pytest.approx((3 / 4, 1, 6 / 7))
   assert found["false_positive_rate"] == pytest.approx(1 / 3)
-  # Of nine pairs the anomalous image is above the normal one in 3 + 2 + 1.
-  assert found["auroc"] == pytest.approx(6 / 9)
-  # Precision where each of the three is found: 1/1, 2/3, 3/5.
-  assert found["average_precision"] == pytest.approx((1 + 2 / 3 + 3 / 5) / 3)
-  assert (found["images"], found["flagged"], found["anomalies"], found["normal"]) == (6, 3, 3, 3)
+  # Of nine pairs the anomalous image is above the normal one in 3 + 2 + 2.
+  assert found["auroc"] == pytest.approx(7 / 9)
+  # Precision where each of the three is found: 1/1, 2/3, 3/4.
+  assert found["average_precision"] == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
+  assert (found["images"], found["flagged"], found["anomalies"], found["normal"]) == (6, 4, 3, 3)
 
 
 def test_figures_of_many_images_are_scikit_learns():

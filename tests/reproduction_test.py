@@ -339,8 +339,9 @@ def test_anomalies_are_told_by_a_program_of_their_own_with_the_standard_threshol
   (complete,) = found.values()
   assert complete.state == "complete"
   # Somebody looks at another threshold: no figure of the table.
-  workdirs.add_line(folder, "anomaly", 120, 4, {
-      "auroc": 0.5, "split": "test", "method": "contamination", "level": 0.1}, 0.5)
+  for method, level in (("contamination", 0.95), ("quantile", 0.9)):
+    workdirs.add_line(folder, "anomaly", 120, 4, {
+        "auroc": 0.5, "split": "test", "method": method, "level": level}, 0.5)
   again = standing(Job(table[0], run, 0), root, table)
   assert standings.read_figure(auroc, again.lines) == 0.75
   assert reproduce(root, table)[2] == []

@@ -22,8 +22,9 @@ class MetricsLog:
   """Lines of metrics.jsonl, and the same numbers as TensorBoard scalars.
 
   A line is one JSON object: `kind` ('train', 'epoch', 'validation' or 'test'; 'pca' and
-  'log_likelihood' are tfae-evaluate's, 'anomaly' tfae-anomaly's, see `tfae.workdir.add_line`), `step`, `epoch` and the metrics; what depends on
-  the clock stands under `timing`, so that two runs can be compared.
+  'log_likelihood' are tfae-evaluate's, 'anomaly' tfae-anomaly's, see `tfae.workdir.add_line`),
+  `step`, `epoch` and the metrics; what depends on the clock stands under `timing`, so that two runs
+  can be compared.
 
   steps: {kind: step of the newest line of that kind}.
   events: the `tfae.events.Events`, or None.
