@@ -136,7 +136,7 @@ def test_the_mean_over_the_rows_is_taken_seed_by_seed(table, tmp_path):
   # Of the seeds .75, .80, .80: mean 78.3, deviation 2.9.
   assert cells((tmp_path / "RESULTS.md").read_text(), "mean") == ["mean", "80 %", "78.3 ± 2.9 (3)"]
   # Of the seeds that all rows have: one.
-  fewer = dataclasses.replace(means, rows={**rows, "100": ("C/faithful/100-labels",)})
+  fewer = dataclasses.replace(means, rows={**rows, "100": ("B/faithful/100-labels",)})
   results.write(tmp_path / "RESULTS.md", SYSTEMS, (fewer,), table[1])
   assert cells((tmp_path / "RESULTS.md").read_text(), "mean")[-1].endswith(" (1)")
   results.write(tmp_path / "RESULTS.md", SYSTEMS, (means,), tmp_path / "none")
