@@ -4,9 +4,10 @@
 
 784-512-256-7 and back. A digit's ink says more of its pen than of its class, so every image is
 brought to mean 0 and variance 1, and scored by the angle between it and its reconstruction. 300 of
-the digit's training images choose the threshold. Deep SVDD (Ruff et al. 2018, "Deep one-class
-classification", table 1) has a mean AUROC of .948 over the ten digits; RESULTS.md has ours. Chosen
-among some twenty models with 2 and 8 as the normal digit, by held-out training images only.
+the digit's training images choose the threshold. Expect an AUROC of .955 (8) to .999 (1), .979 on
+average over the ten digits (RESULTS.md), after two minutes on two busy cores. Deep SVDD (Ruff et
+al. 2018, "Deep one-class classification", table 1) has .948. The model was chosen among some twenty
+with 2 and 8 as the normal digit, by held-out training images only.
 """
 
 import tfae

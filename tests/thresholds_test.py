@@ -1,4 +1,4 @@
-"""Tests of tfae.thresholds: the value by hand, the file that keeps it, the output that it decides."""
+"""tfae.thresholds: the value by hand, the file that keeps it, the output that it decides."""
 
 import json
 

@@ -60,8 +60,8 @@ class Run:
     """
     found, step = thresholds.read(self.path), self._loaded[1]
     if found and found.step != step:
-      _LOG.warning("%s: was chosen for the checkpoint of step %d, this is that of step %d: whether a "
-                   "score is an anomaly's is not said", pathlib.Path(self.path) / thresholds.FILE,
+      _LOG.warning("%s: was chosen for the checkpoint of step %d, this is that of step %d: whether "
+                   "a score is an anomaly's is not said", pathlib.Path(self.path) / thresholds.FILE,
                    found.step, step)
       return None
     return found and found.value

@@ -15,7 +15,7 @@ from tfae.errors import InputError, nearest
 from tfae.jobs import Job, by_name
 
 RECORD = "reproduce.json"
-EVALUATED = ("pca", "log_likelihood", "anomaly")  # kinds of lines that are added to a trained run
+EVALUATED = ("pca", "log_likelihood", "anomaly")  # kinds of lines added to a trained run
 _LONGEST_REASON = 300  # characters of a failure in a table
 
 

@@ -80,7 +80,8 @@ def _one_class(digit, printed):
       of_all("test average precision, anomalies positive", "average_precision"),
       of_all("test false-positive rate at the threshold", "false_positive_rate"),
       of_all("test recall at the threshold", "recall")),
-             variant=f"digit-{digit}", overrides={"data.normal_classes": (digit,)}, anomaly=True)
+             variant=f"digit-{digit}", overrides={"data.normal_classes": (digit,)}, anomaly=True,
+             minutes=2)
 
 
 # Ruff et al. 2018, "Deep one-class classification", table 1: AUROC of Deep SVDD, 0 to 9.
