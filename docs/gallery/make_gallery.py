@@ -3,8 +3,9 @@
     make gallery
     python docs/gallery/make_gallery.py --runs=runs/gallery [--list]
 
-It writes README.md here too; --list prints the table of the README above and makes nothing. The runs are those of RUNS below, about a quarter of an hour of training on two cores. Each picture
-is a view of one of them (tfae-figures --list), at most 720 pixels wide, in at most 256 colours.
+It writes README.md here too; --list prints the table of the README above and makes nothing. The
+runs are those of RUNS below, some ten minutes of training on two cores. Each picture is a view of
+one of them (tfae-figures --list), at most 720 pixels wide, in at most 256 colours.
 """
 
 import argparse
@@ -81,15 +82,15 @@ def table():
 
 def readme():
   """Returns the Markdown of README.md beside the pictures: each with its commands."""
-  lines = ["# Gallery", "", "Each picture: one view of a run on MNIST, made by the command under it. "
-           "`make gallery` makes them again;", "`tfae-figures --list` lists all views.", "",
+  lines = ["# Gallery", "", "Each picture: one view of a run on MNIST, made by the "
+           "command above it. `make gallery` makes them again;", "`tfae-figures --list` lists all views.", "",
            "## Runs", ""]
   for name, (program, flags) in RUNS.items():
     lines.append(f"    {program} --workdir=runs/gallery/{name} {shlex.join(flags)}")
   for name, (run, view, flags) in commands().items():
     lines += ["", f"## {name}", "", BY_NAME[view].title[0].upper() + BY_NAME[view].title[1:] + ".",
-              "", " ".join([f"    tfae-figures --workdir=runs/gallery/{run} --only={view}", *flags]),
-              "", f"![{name}]({_file(name)})"]
+              "", f"    tfae-figures --workdir=runs/gallery/{run} " +
+              " ".join([f"--only={view}", *flags]), "", f"![{name}]({_file(name)})"]
   return "\n".join(lines) + "\n"
 
 

@@ -45,7 +45,8 @@ def outcomes(tmp_path_factory):
       steps=2, jit_compile="off", logging=runs.QUIET), tmp / "conv")
   training.train(ex.Experiment(
       data=ex.Data("idx"), model=ex.Model((tfae.Flatten(), tfae.Dense(2))), batch_size=5,
-      steps=1, jit_compile="off", logging=runs.QUIET), tmp / "gone", data=runs.dataset(validation=0))
+      steps=1, jit_compile="off", logging=runs.QUIET), tmp / "gone",
+                 data=runs.dataset(validation=0))
   Image.fromarray(PIXELS).save(tmp / "x.png")
   Image.fromarray(np.zeros((9, 8), np.uint8)).save(tmp / "large.png")
   cases = [["figures", *(flag.format(tmp=tmp) for flag in flags)] for flags in CASES.values()]
@@ -79,8 +80,7 @@ def test_a_montages_file_shows_the_images_pixel_by_pixel(outcomes):
   images = Material(tmp / "conv").images
   for number in (0, 20, 296):
     row, column = divmod(number, 18)
-    cell = found[row * 9 * zoom:(row * 9 + 8) * zoom:zoom, column * 9 * zoom:(column * 9 + 8) * zoom:
-                 zoom]
+    cell = found[::zoom, ::zoom][row * 9:row * 9 + 8, column * 9:column * 9 + 8]
     np.testing.assert_allclose(cell, np.rint(images[number, :, :, 0] * 255))
 
 

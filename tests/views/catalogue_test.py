@@ -15,6 +15,7 @@ sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import m
 import runs
 import tfae
 from tfae import InputError, training
+from tfae import experiment as ex
 from tfae.figures import codes, latent
 from tfae.views import catalogue, of_codes, of_training, view
 from tfae.views.material import Material
@@ -301,6 +302,19 @@ def test_a_run_of_fit_shows_its_curves_and_images_and_says_why_no_more(tmp_path)
   assert "built by hand" in reasons["reconstructions"] and "built by hand" in reasons["diagram"]
   for name in shown:
     drawn(name, material)
+
+
+def test_a_run_that_diverged_is_drawn_from_the_checkpoint_before(tmp_path):
+  diverging = ex.Experiment(
+      data=ex.Data("digits"), model=ex.Model((tfae.Flatten(), tfae.Dense(3, activation="relu"))),
+      optimizer=tfae.SGD(1e12), steps=50, jit_compile="off", logging=runs.QUIET)
+  with pytest.raises(training.NotFiniteError):
+    training.train(diverging, tmp_path / "w")
+  material = Material(tmp_path / "w", images=20)
+  for name in ("reconstructions", "scatter", "diagram"):
+    assert catalogue.BY_NAME[name].reason(material) is None
+    drawn(name, material)
+  assert np.isfinite(material.codes).all()
 
 
 def test_a_run_of_no_step_at_all_has_pictures(folders, tmp_path):

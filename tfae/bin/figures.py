@@ -30,7 +30,7 @@ flags.DEFINE_string("data_dir", None, "Where to look for the data first.")
 flags.DEFINE_string("device", "auto", "Where to compute.")
 flags.DEFINE_integer("images", 1000, "At most so many test images.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Of which images, of samples and of t-SNE.", lower_bound=0)
-flags.DEFINE_string("image", None, "An image file whose responses are drawn. Not set: a test image.")
+flags.DEFINE_string("image", None, "A file whose responses are drawn. Not set: a test image.")
 flags.DEFINE_bool("resize", False, "Bring an image of another size to the model's.")
 flags.DEFINE_bool("invert", False, "Turn bright into dark in the image.")
 flags.DEFINE_string("layer", None, "Whose responses and maximisation are drawn, such as "

@@ -236,9 +236,9 @@ class Material:
     """
     from tfae import anomaly, thresholds
     rows = np.sort(self._rows(_MOST_SCORED))
+    scores = anomaly.score(self.model, Split(_part(self.data.test.images, rows), None))
     truth = anomaly.anomalous(self.data)
-    test = Split(_part(self.data.test.images, rows), None)
-    return anomaly.Detection(anomaly.score(self.model, test), None if truth is None else truth[rows],
+    return anomaly.Detection(scores, None if truth is None else truth[rows],
                              thresholds.of_checkpoint(self.workdir, self.step), self.step)
 
   @property

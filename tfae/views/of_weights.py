@@ -99,8 +99,8 @@ def _maximised(material):
   images, found = maximisation.maximise(material.model, path, range(min(units, _UNITS)),
                                         seed=material.seed)
   shown = "" if units <= _UNITS else f", the first {_UNITS}"
-  return weights.activation_grid(images, activations=found, title=f"Inputs that excite {path} most: "
-                                 f"{units:,} units{shown}, gradient ascent")
+  return weights.activation_grid(images, activations=found, title=f"Inputs that excite {path} "
+                                 f"most: {units:,} units{shown}, gradient ascent")
 
 
 def _looked_at(material):
