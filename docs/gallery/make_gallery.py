@@ -82,7 +82,8 @@ def table():
 
 def readme():
   """Returns the Markdown of README.md beside the pictures: each with its commands."""
-  lines = ["# Gallery", "", "Each picture: one view of a run on MNIST, made by the "
+  lines = ["# Gallery", "",
+           "Each picture: one view of a run on MNIST, made by the "
            "command above it. `make gallery` makes them again;", "`tfae-figures --list` lists all views.", "",
            "## Runs", ""]
   for name, (program, flags) in RUNS.items():

@@ -16,8 +16,9 @@ from tfae.views.material import Material
 def experiment(encoder, *, task=None, steps=60, corruption=tfae.Corruption(), normal_classes=(),
                **model):
   return ex.Experiment(data=ex.Data("digits", validation=30, normal_classes=normal_classes),
-                       model=ex.Model(encoder, **model), task=task or tfae.Reconstruct(), optimizer=tfae.Adam(5e-3), steps=steps,
-                       corruption=corruption, jit_compile="off", logging=runs.QUIET)
+                       model=ex.Model(encoder, **model), task=task or tfae.Reconstruct(),
+                       optimizer=tfae.Adam(5e-3), steps=steps, corruption=corruption,
+                       jit_compile="off", logging=runs.QUIET)
 
 
 CONV = (tfae.Conv2D(4, 3, stride=2, activation="relu"), tfae.Conv2D(6, 3, stride=2,
