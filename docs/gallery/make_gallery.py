@@ -83,9 +83,8 @@ def table():
 def readme():
   """Returns the Markdown of README.md beside the pictures: each with its commands."""
   lines = ["# Gallery", "",
-           "Each picture: one view of a run on MNIST, made by the "
-           "command above it. `make gallery` makes them again;", "`tfae-figures --list` lists all views.", "",
-           "## Runs", ""]
+           "Each picture: one view of a run on MNIST, made by the command above it. `make gallery`",
+           "makes them again; `tfae-figures --list` lists all views.", "", "## Runs", ""]
   for name, (program, flags) in RUNS.items():
     lines.append(f"    {program} --workdir=runs/gallery/{name} {shlex.join(flags)}")
   for name, (run, view, flags) in commands().items():
