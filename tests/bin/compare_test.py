@@ -44,7 +44,8 @@ def test_it_prints_both_tables_and_writes_a_page_without_tensorflow(outcomes):
   assert code == 0, err
   assert "left out" in err and "holds no run" in err
   lines = out.splitlines()
-  assert lines[0].split() == ["result", "a", "b"] and ["seed", "3", "9"] in [x.split() for x in lines]
+  assert lines[0].split() == ["result", "a", "b"]
+  assert ["seed", "3", "9"] in [line.split() for line in lines]
   assert any(" *" in line for line in lines) and lines[-1] == f"written: {folder}/both.html"
   page = pages.Page((folder / "both.html").read_text())
   assert page.headings[0] == (1, "2 runs beside each other") and len(page.images) == 4

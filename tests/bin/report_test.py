@@ -49,7 +49,6 @@ def fixture_outcomes(tmp_path_factory):
   publish(folder / "run", folder / "export", dataset_sha256=sha256, step=step)
   publish(folder / "run", folder / "gone", dataset_sha256=sha256, step=1)
   publish(folder / "run", folder / "other", dataset_sha256="0" * 64, step=step)
-  # The weights of step 0, under the name of the last step: an export that does not compute the same.
   shutil.copytree(folder / "run", folder / "broken")
   for path in (folder / "broken/checkpoints").glob(f"ckpt-{step}.data*"):
     path.write_bytes(b"")

@@ -47,7 +47,8 @@ def test_what_differs_from_the_default_is_marked_with_the_default_and_nothing_el
   assert found.pop("model.decoder") == ("(tfae.Dense(784), tfae.Reshape((28, 28, 1)))", "None")
   assert found == {
       "data.name": ("'mnist'", "'digits'"), "data.fractions": ("(0.7, 0.2, 0.1)", "None"),
-      "model.tied": ("False", "True"), "data.stratify": ("True", "False"), "optimizer.name": ("'sgd'", "'adam'"),
+      "model.tied": ("False", "True"), "data.stratify": ("True", "False"),
+      "optimizer.name": ("'sgd'", "'adam'"),
       "optimizer.learning_rate": ("0.5", None), "optimizer.momentum": ("0.9", "0.0"),
       "seed": ("7", "0"), "steps": ("3", "0")}
 

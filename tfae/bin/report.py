@@ -7,6 +7,7 @@ in training, was interrupted, diverged, or was made by tfae.fit. Opens in any br
 """
 
 import pathlib
+import sys
 import time
 
 from absl import flags
@@ -46,7 +47,11 @@ def main():
                    shown=_shown(material), notes=notes, written=time.time())
   files.write(out, text)
   print(f"{out}: {len(text) / 1e6:.1f} MB; {run.state.text}")
-  return 0
+  failed = [f"{c.signature}/{c.output}" for c in exported.checks if not c.passed] if exported else []
+  if failed:
+    print(f"{args.saved_model}: does not compute what the run does: {', '.join(failed)}; exit code "
+          "1.", file=sys.stderr)
+  return int(bool(failed))
 
 
 def _shown(material):

@@ -74,12 +74,14 @@ def compare(workdirs):
   same_task = same_data and len({_task(run) for run in runs}) == 1
   notes = []
   if not same_data:
-    notes.append("The runs have different data, or splits of them: no result is marked as the best.")
+    notes.append("The runs have different data, or splits of them: no result is marked as the "
+                 "best.")
   elif not same_task:
     notes.append("The runs are trained for different losses: only what does not depend on them is "
                  "marked as the best.")
-  return Comparison(tuple(_short_names(paths, runs)), tuple(runs), tuple(damaged), tuple(_fields(runs)),
-                    tuple(_results(runs, same_data, same_task)), tuple(notes))
+  return Comparison(tuple(_short_names(runs)), tuple(runs), tuple(damaged),
+                    tuple(_fields(runs)), tuple(_results(runs, same_data, same_task)),
+                    tuple(notes))
 
 
 def _task(run):
@@ -87,14 +89,12 @@ def _task(run):
   return run.loss, *((s.name, s.value) for s in run.settings if s.name.startswith("task."))
 
 
-def _short_names(paths, runs):
+def _short_names(runs):
   """Returns the last parts of each run's path, as many as tell the runs apart."""
-  kept = [pathlib.Path(run.workdir).resolve() for run in runs]
-  for count in range(1, max(len(path.parts) for path in paths) + 1):
-    names = ["/".join(path.parts[-count:]) for path in kept]
-    if len(set(names)) == len(names):
-      break
-  return names
+  paths = [pathlib.Path(run.workdir).resolve() for run in runs]
+  longest = max(len(path.parts) for path in paths)
+  found = (["/".join(path.parts[-count:]) for path in paths] for count in range(1, longest + 1))
+  return next(names for names in found if len(set(names)) == len(names))
 
 
 def _fields(runs):

@@ -70,7 +70,8 @@ def check(exported, facts):
   """
   step = exported.description["metadata"].get("step")
   if step is None:
-    return dataclasses.replace(exported, unchecked="signature.json does not say of which step it is")
+    return dataclasses.replace(exported,
+                               unchecked="signature.json does not say of which step it is")
   try:
     from tfae import build
     model = build.load_model(facts.workdir, str(step), "/CPU:0")[0]

@@ -239,8 +239,8 @@ def _export(exported):
 
 
 def _tensors(entries):
-  return [f"{name} {entry['dtype']} [{', '.join('n' if n is None else str(n) for n in entry['shape'])}]"
-          for name, entry in entries.items()]
+  sizes = lambda shape: ", ".join("n" if size is None else str(size) for size in shape)
+  return [f"{name} {entry['dtype']} [{sizes(entry['shape'])}]" for name, entry in entries.items()]
 
 
 def _missing(drawn):

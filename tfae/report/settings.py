@@ -1,5 +1,4 @@
-"""A config as its owner would write it: fields, what differs from the default, a file that equals it.
-"""
+"""A config as its owner would write it: its fields, what differs from the default, a whole file."""
 
 import dataclasses
 

@@ -1,8 +1,8 @@
 """The look of a page: one column, light and dark, narrow and wide, on paper."""
 
 CSS = """
-:root { color-scheme: light dark; --ink: #1c2126; --soft: #59636e; --paper: #f6f7f9; --card: #ffffff;
-  --line: #dde1e6; --accent: #1f5fa8; --good: #0b6e4f; --warn: #8a4b00; --bad: #a3210f; }
+:root { color-scheme: light dark; --ink: #1c2126; --soft: #59636e; --paper: #f6f7f9;
+  --card: #ffffff; --line: #dde1e6; --accent: #1f5fa8; --good: #0b6e4f; --warn: #8a4b00; --bad: #a3210f; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e7eaee; --soft: #a2acb7; --paper: #14171a; --card: #1d2125; --line: #343a41;
     --accent: #85b7f3; --good: #5fcba3; --warn: #f0b35f; --bad: #ff9482; }
