@@ -42,7 +42,7 @@ def outcomes(tmp_path_factory):
   tmp = tmp_path_factory.mktemp("figures")
   training.train(ex.Experiment(
       data=ex.Data("digits"), model=ex.Model((tfae.Conv2D(3, 3, stride=2, activation="relu"),)),
-      steps=2, jit_compile="off", logging=runs.QUIET), tmp / "conv")
+      steps=20, jit_compile="off", logging=runs.QUIET), tmp / "conv")
   training.train(ex.Experiment(
       data=ex.Data("idx"), model=ex.Model((tfae.Flatten(), tfae.Dense(2))), batch_size=5,
       steps=1, jit_compile="off", logging=runs.QUIET), tmp / "gone",
