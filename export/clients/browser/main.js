@@ -1,9 +1,9 @@
 // The page: a picture goes in, what each signature answers comes out.
 import {drawing} from "./drawing.js";
-import {border, cut, fromImageData, paint, resized} from "./pixels.js";
+import {bring, isInverted, read} from "./picture.js";
+import {paint} from "./pixels.js";
 
 const $ = id => document.getElementById(id);
-const DARK = .25, BRIGHT = .75;  // of a border: between them it says nothing about polarity
 const OF_IMAGES = ["reconstruct", "encode", "score", "classify"];
 let model, entry, shape, range, current = null, busy = false, waiting = false;
 
@@ -71,37 +71,12 @@ async function once() {
   $("status").textContent = score ? `Done. Score ${score.data[0].toPrecision(4)}.` : "Done.";
 }
 
-function trainedOnFiles() {
-  return ["images", "tfrecord"].includes(model.description.metadata.dataset);
-}
-
 function take(pixels, isFile) {
   $("error").hidden = true;
-  const bring = trainedOnFiles() ? cut : resized;
-  current = bring(fromImageData(pixels, shape[2]), shape[0], shape[1]);
-  const wanted = model.description.metadata.border, found = border(current);
-  $("invert").checked = isFile && wanted != null && Math.min(wanted, found) < DARK &&
-      Math.max(wanted, found) > BRIGHT;
+  const {metadata} = model.description;
+  current = bring(pixels, shape, metadata);
+  $("invert").checked = isFile && isInverted(current, metadata);
   return answer();
-}
-
-async function pick(file) {
-  let bitmap;
-  try {
-    // Of a model's own kind of files the rotation was not looked at in training either.
-    const own = trainedOnFiles();
-    bitmap = await createImageBitmap(
-        file, {colorSpaceConversion: "none", imageOrientation: own ? "none" : "from-image"});
-  } catch {
-    throw new Error(`${file.name} is not an image that this browser can read. Choose a PNG or ` +
-                    "JPEG file.");
-  }
-  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-  const context = canvas.getContext("2d");
-  context.fillStyle = "white";  // behind transparent pixels
-  context.fillRect(0, 0, bitmap.width, bitmap.height);
-  context.drawImage(bitmap, 0, 0);
-  await take(context.getImageData(0, 0, bitmap.width, bitmap.height), true);
 }
 
 async function sample() {
@@ -143,7 +118,7 @@ async function start() {
   $("file").onchange = () => {
     if (!$("file").files[0]) return;
     pad.clear();
-    pick($("file").files[0]).catch(fail);
+    read($("file").files[0], model.description.metadata).then(pixels => take(pixels, true)).catch(fail);
   };
   $("invert").onchange = () => current && answer();
   $("draw-sample").onclick = () => sample().catch(fail);
