@@ -1,11 +1,12 @@
 // The page: a picture goes in, what each signature answers comes out.
 import {drawing} from "./drawing.js";
+import {latest} from "./latest.js";
 import {bring, isInverted, read} from "./picture.js";
 import {paint} from "./pixels.js";
 
 const $ = id => document.getElementById(id);
 const OF_IMAGES = ["reconstruct", "encode", "score", "classify"];
-let model, entry, shape, range, current = null, busy = false, waiting = false;
+let model, entry, shape, range, current = null;
 
 function fail(error) {
   for (const id of ["f-seen", "f-reconstruction", "score", "classes", "code"]) show(id, false);
@@ -31,14 +32,7 @@ function bars(list, values) {
   }));
 }
 
-async function answer() {
-  // One run at a time: strokes come faster than answers, and only the last one counts.
-  if (busy) { waiting = true; return; }
-  busy = true;
-  try {
-    do { waiting = false; await once(); } while (waiting);
-  } catch (error) { fail(error); } finally { busy = false; }
-}
+const ask = latest(once), answer = () => ask().catch(fail);
 
 async function once() {
   const [low, high] = range, invert = $("invert").checked;

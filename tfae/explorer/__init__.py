@@ -1,0 +1,1 @@
+"""The latent explorer: a page in which a browser runs an exported model."""
