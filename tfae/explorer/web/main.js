@@ -15,7 +15,7 @@ const KEYS = ["decode", "encode", "reconstruct", "score"];
 // name, signatures, metadata: of the export; prior: whether its codes are standard normal; codes: names, mean, low, high, variance of their
 // numbers, order: the numbers by falling variance; scores, labels: of the examples, or null; classes: [label, name, colour]; white: of pixels.
 const facts = JSON.parse($("facts").textContent);
-const seen = window.explorer = {};  // for whoever looks at the console
+const seen = window.explorer = {busy: 0};  // for whoever looks at the console
 
 const first = values => Object.values(values)[0];
 const codeOf = values => (values.codes ?? values.mean ?? first(values)).data;
@@ -25,6 +25,14 @@ function fail(error) {
   $("error").hidden = false;
   $("status").textContent = "";
 }
+
+// What runs; a failure is said.
+function run(promise) {
+  seen.busy++;
+  promise.catch(fail).finally(() => { seen.busy--; });
+}
+
+const later = ms => new Promise(resolve => setTimeout(resolve, ms));
 
 function normal() { return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()); }
 
@@ -91,7 +99,7 @@ async function start() {
     $("where").innerText = [across, up].map(i => `${names[i]} = ${short(point[i])}`).join("\n");
     plane.draw();
     if (elsewhere) decodePlane();
-    showPoint(point).catch(fail);
+    run(showPoint(point));
   }
   const cards = Array.from({length: Math.min(NEIGHBOURS, examples.count)}, () => {
     const [button, canvas, text] = ["button", "canvas", "span"].map(name => document.createElement(name));
@@ -116,12 +124,13 @@ async function start() {
   function decodePlane() {
     const mine = ++asked;
     if (!$("show-decoded").checked) return;
-    setTimeout(async () => {
+    run((async () => {
+      await later(SETTLED_MS);
       for (let row = 0; row < plane.rows && mine === asked; row++) {
         plane.fill(row, (await decode(plane.row(row))).map(picture));
-        await new Promise(resolve => setTimeout(resolve));
+        await later(0);
       }
-    }, SETTLED_MS);
+    })());
   }
 
   // An image.
@@ -139,7 +148,7 @@ async function start() {
     $("answer").hidden = false;
     go(code);
   });
-  const take = values => { way.stop(); answer(values).catch(fail); };
+  const take = values => { way.stop(); run(answer(values)); };
   function showScore({is_anomaly: verdict, ...rest}) {
     const {data: [score], meaning} = first(rest);
     const below = facts.scores.filter(value => value < score).length;
@@ -150,11 +159,11 @@ async function start() {
     Object.assign(seen.image, {score, isAnomaly: verdict ? Boolean(verdict.data[0]) : null});
   }
   const forget = picker($, shape, facts.metadata, ({data}, invert) => take(Float32Array.from(
-      data, value => range[0] + (invert ? 1 - value : value) * (range[1] - range[0]))), fail);
+      data, value => range[0] + (invert ? 1 - value : value) * (range[1] - range[0]))), run);
 
   // From A to B.
-  const way = interpolation($, ends, go, async (name, at) => {
-    paint($(`image-${name}`), (await decode([at]))[0], shape, range);
+  const way = interpolation($, ends, go, (name, at) => {
+    run(decode([at]).then(([image]) => paint($(`image-${name}`), image, shape, range)));
     plane.draw();
   });
 
@@ -234,4 +243,4 @@ function showAbout(examples, [height, width, channels]) {
       "The model runs in this browser; nothing leaves the page.";
 }
 
-start().catch(fail);
+run(start());

@@ -4,8 +4,8 @@ import {bring, isInverted, read} from "./picture.js";
 
 export const short = value => value.toPrecision(4).replace("-", "−");
 
-// taken(image, invert) is called with pixels in [0, 1] and whether to turn bright into dark, failed(error) with an Error in plain words.
-export function picker($, shape, metadata, taken, failed) {
+// taken(image, invert) is called with pixels in [0, 1] and whether to turn bright into dark, run(promise) with a file's reading.
+export function picker($, shape, metadata, taken, run) {
   let current = null;
   const take = (pixels, isFile) => {
     current = bring(pixels, shape, metadata);
@@ -18,7 +18,7 @@ export function picker($, shape, metadata, taken, failed) {
   });
   const open = file => {
     pad.clear();
-    read(file, metadata).then(pixels => take(pixels, true)).catch(failed);
+    run(read(file, metadata).then(pixels => take(pixels, true)));
   };
   $("clear").onclick = () => { $("file").value = ""; pad.clear(); take(pad.pixels(), false); };
   $("file").onchange = () => { if ($("file").files[0]) open($("file").files[0]); };
