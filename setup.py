@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "tfae" / "__init__.py").read_text(), re.M).group(1)
+EXPORT = [f"tfae.export{folder}" for folder in ("", ".clients", ".converters", ".runtimes")]
 
 setup(
     name="tfae",
@@ -17,10 +18,12 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
-    # The configs travel in the wheel as tfae.configs, so that an installed
-    # tfae-train finds them without the repository.
-    packages=find_packages(include=["tfae", "tfae.*"]) + ["tfae.configs"],
-    package_dir={"tfae.configs": "configs"},
+    # The configs travel in the wheel as tfae.configs, so that an installed tfae-train finds them
+    # without the repository; the programs of export/ as tfae.export, for tfae-explore runs one.
+    packages=find_packages(include=["tfae", "tfae.*"]) + ["tfae.configs"] + EXPORT,
+    package_dir={"tfae.configs": "configs", "tfae.export": "export"},
+    package_data={"tfae.explorer": ["web/*"],
+                  "tfae.export.clients": ["browser/*.*", "*/Makefile", "*/*.c", "*/*.cc", "*/*.h"]},
     install_requires=[
         "tensorflow>=2.18",
         "numpy",

@@ -47,9 +47,12 @@ FLOORS = [
     {"report.export", "report.pictures", "report.words"},
     {"report.comparison", "report.curves", "report.repeat"},
     {"report.comparison_page", "report.page"},
+    {"explorer.codes", "explorer.conversion", "explorer.graphs", "explorer.page",
+     "explorer.runtime"},
     {"bin.cli", "bin.interrupt", "bin.lean", "bin.train", "bin.evaluate", "bin.weights",
      "bin.reproduce", "bin.inspect_model", "bin.predict", "bin.anomaly", "bin.training",
-     "bin.figures", "bin.report", "bin.compare"},
+     "bin.figures", "bin.report", "bin.compare",
+     "bin.explore"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
@@ -118,6 +121,7 @@ SAME_FLOOR = {
     "views.of_scores": {"views.view"},
     "views.catalogue": {"views.of_codes", "views.of_data", "views.of_results", "views.of_scores",
                         "views.of_training", "views.of_weights"},
+    "explorer.page": {"explorer.conversion"},
     "bin.cli": {"bin.interrupt", "bin.lean"},
     "bin.reproduce": {"bin.cli"},
     "bin.inspect_model": {"bin.cli"},
@@ -127,6 +131,7 @@ SAME_FLOOR = {
     "bin.compare": {"bin.cli"},
     "bin.report": {"bin.cli"},
     "bin.evaluate": {"bin.cli"},
+    "bin.explore": {"bin.cli"},
     "bin.figures": {"bin.cli"},
     "bin.weights": {"bin.cli"},
 }
@@ -139,6 +144,7 @@ ONLY = {
     "models.": ("errors", "specs.", "randomness", "ops", "losses", "distributions", "placement",
                 "gradients", "graph", "layers", "network", "models."),
     "tasks.": ("errors", "specs.", "models.", "tasks."),
+    "explorer.": ("errors", "data.fetchers", "data.sources", "explorer."),
     "graph": ("errors", "files"),
     "raw_inputs": ("errors", "data.encoded", "graph"),
     "warmup": ("errors",),

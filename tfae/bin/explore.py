@@ -74,16 +74,13 @@ def _check(export):
   if cli.wanted(export).shape[-1] not in (1, 3):
     raise InputError(f"{given}takes images of {export.wanted.shape[-1]} channels; a page can show "
                      "grey and colour ones, of 1 and 3.")
-  if np.prod(_code(signatures["encode"]["outputs"])["shape"][1:]) < 2:
+  outputs = signatures["encode"]["outputs"]
+  if np.prod(outputs[_code(outputs)]["shape"][1:]) < 2:
     raise InputError(f"{given}has codes of one number; a plane needs two or more.")
 
 
 def _code(outputs):
-  """The output of encode that decode takes: of a variational model the mean."""
-  return outputs[_code_name(outputs)]
-
-
-def _code_name(outputs):
+  """Name of the output of encode that decode takes: of a variational model the mean."""
   return next((name for name in ("codes", "mean") if name in outputs), next(iter(outputs)))
 
 
@@ -130,9 +127,8 @@ def _answers(frozen, pictures):
   def ask(key, name):
     return np.concatenate([graph.call(frozen, key, {"images": pictures[i:i + _BATCH]})[name]
                            for i in range(0, len(pictures), _BATCH)])
-  scored = frozen.outputs.get("score")
-  return (ask("encode", _code_name(frozen.outputs["encode"])),
-          codes.short(ask("score", next(iter(scored)))) if scored else None)
+  found = ask("encode", _code(frozen.outputs["encode"]))
+  return found, codes.short(ask("score", "score")) if "score" in frozen.outputs else None
 
 
 def _classes(export, labels):

@@ -149,13 +149,12 @@ async function start() {
     go(code);
   });
   const take = values => { way.stop(); run(answer(values)); };
-  function showScore({is_anomaly: verdict, ...rest}) {
-    const {data: [score], meaning} = first(rest);
+  function showScore({score: {data: [score], meaning}, is_anomaly: verdict}) {
     const below = facts.scores.filter(value => value < score).length;
     $("score-value").textContent = `Score ${short(score)}`;
     $("score-rank").textContent = `above ${Math.round(100 * below / examples.count)} % of the examples`;
     $("score-meaning").textContent = meaning;
-    $("score-anomaly").textContent = !verdict ? "" : verdict.data[0] ? "An anomaly." : "No anomaly.";
+    $("score-anomaly").textContent = !verdict ? "" : verdict.data[0] ? "An anomaly" : "No anomaly";
     Object.assign(seen.image, {score, isAnomaly: verdict ? Boolean(verdict.data[0]) : null});
   }
   const forget = picker($, shape, facts.metadata, ({data}, invert) => take(Float32Array.from(
@@ -193,7 +192,7 @@ async function start() {
     const show = () => { [$("across-name").textContent, $("up-name").textContent] = [names[across], names[up]]; };
     const {variance} = facts.codes;
     for (const [id, chosen] of [["across", across], ["up", up]]) {
-      $(id).append(...order.map(i => new Option(`${names[i]}  (variance ${short(variance[i])})`, i)));
+      $(id).append(...order.map(i => new Option(`${names[i]} (variance ${variance[i].toPrecision(2)})`, i)));
       $(id).value = chosen;
       $(id).onchange = () => {
         const [x, y] = [Number($("across").value), Number($("up").value)];
@@ -205,7 +204,7 @@ async function start() {
         go(point);
       };
     }
-    $("axes").hidden = false;
+    $("axes").hidden = size === 2;
     show();
   }
 }

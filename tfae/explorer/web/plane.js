@@ -24,17 +24,18 @@ export function plane(canvas, {examples, facts, view, moved, home}) {
   function background() {
     Object.assign(back, {width: canvas.width, height: canvas.height});
     const on = back.getContext("2d"), scale = canvas.width / 560;
-    on.fillStyle = colour("--card");
+    const images = decoded && filled;
+    on.fillStyle = images ? facts.metadata.border > .5 ? "white" : "black" : colour("--card");
     on.fillRect(0, 0, back.width, back.height);
-    if (decoded && filled) {
+    if (images) {
       on.imageSmoothingEnabled = false;
-      on.globalAlpha = dots ? .55 : 1;
+      on.globalAlpha = dots ? .55 : 1;  // the codes stand out
       on.drawImage(grid, 0, 0, back.width, back.height);
       on.globalAlpha = 1;
     }
     if (dots) {
       on.strokeStyle = colour("--card");
-      on.lineWidth = Math.max(1, scale);
+      on.lineWidth = Math.max(.75, scale);
       for (let i = 0; i < examples.count; i++) {
         const label = facts.labels?.[i];
         if (hidden.has(label)) continue;
