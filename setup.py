@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (ROOT / "tfae" / "__init__.py").read_text(), re.M).group(1)
-EXPORT = [f"tfae.export{folder}" for folder in ("", ".clients", ".converters", ".runtimes")]
+EXPORT = [f"tfae.export_programs{folder}" for folder in ("", ".clients", ".converters", ".runtimes")]
 
 setup(
     name="tfae",
@@ -19,11 +19,13 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     # The configs travel in the wheel as tfae.configs, so that an installed tfae-train finds them
-    # without the repository; the programs of export/ as tfae.export, for tfae-explore runs one.
+    # without the repository; the programs of export/ as
+    # tfae.export_programs (tfae.export is a function), for tfae-explore runs one.
     packages=find_packages(include=["tfae", "tfae.*"]) + ["tfae.configs"] + EXPORT,
-    package_dir={"tfae.configs": "configs", "tfae.export": "export"},
+    package_dir={"tfae.configs": "configs", "tfae.export_programs": "export"},
     package_data={"tfae.explorer": ["web/*"],
-                  "tfae.export.clients": ["browser/*.*", "*/Makefile", "*/*.c", "*/*.cc", "*/*.h"]},
+                  "tfae.export_programs.clients": ["browser/*.*", "*/Makefile", "*/*.c", "*/*.cc",
+                                                   "*/*.h"]},
     install_requires=[
         "tensorflow>=2.18",
         "numpy",

@@ -20,7 +20,7 @@ _SMALL = 1024  # bytes up to which a constant stays in its graph
 def export_folder():
   """Returns the folder export/: beside tfae in a checkout, inside of it in a wheel."""
   package = pathlib.Path(tfae.__file__).parent
-  inside = package / "export"
+  inside = package / "export_programs"
   return inside if inside.is_dir() else package.parent / "export"
 
 
