@@ -18,7 +18,7 @@ from tfae import files, images, inspection
 from tfae.bin import cli
 from tfae.errors import InputError
 from tfae.experiment import load_data
-from tfae.explorer import codes, conversion, page, runtime
+from tfae.explorer import codes, conversion, graphs, page, runtime
 
 flags.DEFINE_string("saved_model", None, "Folder of an exported model.")
 flags.DEFINE_string("out", None, "Folder that gets index.html.")
@@ -38,15 +38,15 @@ def main():
   out = _out(cli.required("out"))
   pictures, labels = _examples(export, args)
   vendored = runtime.find()
-  graphs, description = conversion.convert(export.path, pictures)
+  models, description = conversion.convert(export.path, pictures)
   cli.import_tensorflow()  # not before the input has been checked
   found, scores = _answers(export.frozen(), pictures)
   flat = found.reshape(len(found), -1)
-  graphs, weights = conversion.share(graphs)
+  shared, weights = graphs.share(models)
   small, white = page.pixels(pictures, export.wanted.max_value)
-  content = page.build(vendored, graphs, weights, {
+  content = page.build(vendored, shared, weights, {
       "name": "/".join(export.path.absolute().parts[-2:]),
-      "signatures": {key: description["signatures"][key] for key in graphs},
+      "signatures": {key: description["signatures"][key] for key in shared},
       "metadata": description["metadata"],
       "prior": "sample" in description["signatures"],
       "codes": {"names": codes.names(found.shape[1:]), **codes.spread(flat)},

@@ -1,4 +1,4 @@
-"""An export's signatures as ONNX graphs that share one file of weights."""
+"""An export's signatures as ONNX models, by the converter of export/."""
 
 import json
 import pathlib
@@ -12,9 +12,7 @@ import tfae
 from tfae.errors import InputError
 
 KEYS = ("decode", "encode", "reconstruct", "score")  # what the page asks the model
-WEIGHTS = "weights"  # the name that the graphs have for their common file
 _CHECKED = 100  # images that each converted signature is compared on
-_SMALL = 1024  # bytes up to which a constant stays in its graph
 
 
 def export_folder():
@@ -51,44 +49,3 @@ def convert(saved_model, images):
     description = json.loads((out / "onnx" / "signature.json").read_text(encoding="utf-8"))
     return {key: (out / "onnx" / description["signatures"][key]["file"]).read_bytes()
             for key in KEYS if key in description["signatures"]}, description
-
-
-def share(models):
-  """Returns (the models without their large constants, those in one file) of bytes of ONNX files.
-
-  A constant that several graphs have is stored once, and so is a matrix that is another one
-  transposed, as in the two halves of a tied autoencoder.
-
-  Args:
-    models: {key: bytes}.
-  """
-  import onnx
-  from onnx import numpy_helper
-  weights, places, graphs = bytearray(), {}, {}
-  for key, content in models.items():
-    model = onnx.load_from_string(content)
-    for tensor in model.graph.initializer:
-      value = numpy_helper.to_array(tensor)
-      if value.nbytes <= _SMALL:
-        continue
-      place = _identity(value)
-      if place not in places and value.ndim == 2 and _identity(value.T) in places:
-        place = _identity(value.T)
-        stored = f"{tensor.name}/transposed"
-        model.graph.node.insert(0, onnx.helper.make_node("Transpose", [stored], [tensor.name]))
-        tensor.name, tensor.dims[:] = stored, value.shape[::-1]
-      if place not in places:
-        places[place] = len(weights)
-        weights += place[2]
-      tensor.ClearField("raw_data")
-      tensor.data_location = onnx.TensorProto.EXTERNAL
-      del tensor.external_data[:]
-      for name, entry in (("location", WEIGHTS), ("offset", places[place]),
-                          ("length", value.nbytes)):
-        tensor.external_data.add(key=name, value=str(entry))
-    graphs[key] = model.SerializeToString(deterministic=True)
-  return graphs, bytes(weights)
-
-
-def _identity(array):
-  return array.dtype.str, array.shape, array.tobytes()
