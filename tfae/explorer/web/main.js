@@ -149,12 +149,14 @@ async function start() {
     go(code);
   });
   const take = values => { way.stop(); run(answer(values)); };
+  const limit = side => `${side} the threshold ${short(facts.metadata.threshold.value)}`;
   function showScore({score: {data: [score], meaning}, is_anomaly: verdict}) {
     const below = facts.scores.filter(value => value < score).length;
     $("score-value").textContent = `Score ${short(score)}`;
     $("score-rank").textContent = `above ${Math.round(100 * below / examples.count)} % of the examples`;
     $("score-meaning").textContent = meaning;
-    $("score-anomaly").textContent = !verdict ? "" : verdict.data[0] ? "An anomaly" : "No anomaly";
+    $("score-anomaly").textContent = !verdict ? "" : verdict.data[0] ? `An anomaly: ${limit("above")}` :
+        `No anomaly: ${limit("not above")}`;
     Object.assign(seen.image, {score, isAnomaly: verdict ? Boolean(verdict.data[0]) : null});
   }
   const forget = picker($, shape, facts.metadata, ({data}, invert) => take(Float32Array.from(
