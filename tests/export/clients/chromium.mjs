@@ -4,7 +4,7 @@ import {chromium} from "playwright-core";
 // Returns {browser, page, blocked, asked}: addresses that were refused, and those that were asked for.
 export async function open(executablePath, url) {
   const browser = await chromium.launch({executablePath, args: ["--no-sandbox"]});
-  const page = await browser.newPage();
+  const page = await browser.newPage({hasTouch: true});
   const blocked = [], asked = [];
   page.on("request", request => { if (!request.url().startsWith("data:")) asked.push(request.url()); });
   await page.route("**/*", route => {

@@ -1,7 +1,7 @@
 // Drives the latent explorer in Chromium: node explorer_driver.mjs URL CHROMIUM STEP... ; prints JSON.
 //
-// A STEP is key=NAME, focus=SELECTOR, click=SELECTOR, drag=X,Y,X,Y (from and to, shares of the plane), draw, file=PATH, drop=PATH,
-// slide=SELECTOR,VALUE, choose=SELECTOR,VALUE, still (as who asks for less motion), wait=EXPRESSION, value=EXPRESSION, shot=PATH or
+// A STEP is key=NAME, focus=SELECTOR, click=SELECTOR, drag=X,Y,X,Y (from and to, shares of the plane), tap=X,Y, draw, file=PATH, drop=PATH,
+// slide=SELECTOR,VALUE, choose=SELECTOR,VALUE, still (as who asks for less motion), wait=EXPRESSION, value=EXPRESSION (evaluated), shot=PATH or
 // size=WIDTHxHEIGHT[,dark]. The answer is {blocked, asked: addresses, steps: [what the page knew once it had done each]}.
 import {readFileSync} from "node:fs";
 import {basename} from "node:path";
@@ -23,6 +23,10 @@ const acts = {
     await page.mouse.down();
     await page.mouse.move(box.x + c * box.width, box.y + d * box.height, {steps: 9});
     await page.mouse.up();
+  },
+  async tap(value) {
+    const box = await page.locator("#plane").boundingBox(), [x, y] = value.split(",").map(Number);
+    await page.touchscreen.tap(box.x + x * box.width, box.y + y * box.height);
   },
   draw: () => draw(page, "#canvas"),
   file: path => page.locator("#file").setInputFiles(path),
@@ -48,8 +52,10 @@ for (const step of steps) {
   said.push({...await page.evaluate(() => ({
     ...window.explorer,
     error: document.getElementById("error").hidden ? "" : document.getElementById("error").textContent,
-    focus: document.activeElement.id})),
-  value: what === "value" ? await page.evaluate(value) : null});
+    spoken: document.getElementById("spoken").textContent,
+    shares: window.shares?.length,
+    focus: document.activeElement.id}))});
+  if (what === "value") await page.evaluate(value);
 }
 console.log(JSON.stringify({blocked, asked, faults, steps: said}));
 await browser.close();
