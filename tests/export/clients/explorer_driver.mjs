@@ -1,7 +1,7 @@
 // Drives the latent explorer in Chromium: node explorer_driver.mjs URL CHROMIUM STEP... ; prints JSON.
 //
 // A STEP is key=NAME, focus=SELECTOR, click=SELECTOR, drag=X,Y,X,Y (from and to, shares of the plane), tap=X,Y, draw, file=PATH, drop=PATH,
-// slide=SELECTOR,VALUE, choose=SELECTOR,VALUE, still (as who asks for less motion), wait=EXPRESSION, value=EXPRESSION (evaluated), shot=PATH or
+// slide=SELECTOR,VALUE, choose=SELECTOR,VALUE, still (as who asks for less motion), wait=ID,TEXT, run=EXPRESSION, shot=PATH or
 // size=WIDTHxHEIGHT[,dark]. The answer is {blocked, asked: addresses, steps: [what the page knew once it had done each]}.
 import {readFileSync} from "node:fs";
 import {basename} from "node:path";
@@ -12,20 +12,26 @@ const {browser, page, blocked, asked} = await open(executablePath, url);
 const said = [], faults = [];
 page.on("pageerror", error => faults.push(error.message));
 const settled = () => page.waitForFunction(() => window.explorer && !window.explorer.busy);
+await page.setViewportSize({width: 1400, height: 1000});
 await settled();
+// Where the plane is once it can be seen.
+async function plane() {
+  await page.locator("#plane").scrollIntoViewIfNeeded();
+  return page.locator("#plane").boundingBox();
+}
 const acts = {
   key: name => page.keyboard.press(name),
   focus: selector => page.locator(selector).focus(),
   click: selector => page.locator(selector).click(),
   async drag(value) {
-    const box = await page.locator("#plane").boundingBox(), [a, b, c, d] = value.split(",").map(Number);
+    const box = await plane(), [a, b, c, d] = value.split(",").map(Number);
     await page.mouse.move(box.x + a * box.width, box.y + b * box.height);
     await page.mouse.down();
     await page.mouse.move(box.x + c * box.width, box.y + d * box.height, {steps: 9});
     await page.mouse.up();
   },
   async tap(value) {
-    const box = await page.locator("#plane").boundingBox(), [x, y] = value.split(",").map(Number);
+    const box = await plane(), [x, y] = value.split(",").map(Number);
     await page.touchscreen.tap(box.x + x * box.width, box.y + y * box.height);
   },
   draw: () => draw(page, "#canvas"),
@@ -41,8 +47,9 @@ const acts = {
   slide: value => page.locator(value.split(",")[0]).fill(value.split(",")[1]),
   choose: value => page.locator(value.split(",")[0]).selectOption(value.split(",")[1]),
   still: () => page.emulateMedia({reducedMotion: "reduce"}),
-  wait: expression => page.waitForFunction(expression),
-  value: () => {},
+  wait: value => page.waitForFunction(
+      ([id, text]) => document.getElementById(id).textContent.includes(text), value.split(",")),
+  run: expression => page.evaluate(expression),
 };
 for (const step of steps) {
   const [, what, value] = /^(\w+)=?(.*)$/.exec(step);
@@ -55,7 +62,6 @@ for (const step of steps) {
     spoken: document.getElementById("spoken").textContent,
     shares: window.shares?.length,
     focus: document.activeElement.id}))});
-  if (what === "value") await page.evaluate(value);
 }
 console.log(JSON.stringify({blocked, asked, faults, steps: said}));
 await browser.close();

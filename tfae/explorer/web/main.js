@@ -90,7 +90,7 @@ async function start() {
           `Nearest: ${called(near[0][0])}, at ${short(near[0][1])}.`;
     }, QUIET_MS);
   });
-  // `down`: a pointer is, so that nothing is to be said yet.
+  // `down`: a pointer is, or nobody has moved the point, so that nothing is to be said yet.
   function go(code, down = false) {
     const elsewhere = code.some((value, i) => i !== across && i !== up && Math.fround(value) !== point[i]);
     point = Float32Array.from(code);
@@ -186,7 +186,7 @@ async function start() {
   $("main").inert = false;
   showLayers();
   for (const name of ["b", "a"]) way.set(name, ends[name]);
-  go(point);
+  go(point, true);
   $("status").textContent = "";
   seen.ready = true;
 
