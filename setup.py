@@ -19,8 +19,8 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     # The configs travel in the wheel as tfae.configs, so that an installed tfae-train finds them
-    # without the repository; the programs of export/ as
-    # tfae.export_programs (tfae.export is a function), for tfae-explore runs one.
+    # without the repository; the programs of export/ as tfae.export_programs (tfae.export is a
+    # function), for tfae-explore runs one.
     packages=find_packages(include=["tfae", "tfae.*"]) + ["tfae.configs"] + EXPORT,
     package_dir={"tfae.configs": "configs", "tfae.export_programs": "export"},
     package_data={"tfae.explorer": ["web/*"],
@@ -59,6 +59,7 @@ setup(
         "tfae-anomaly = tfae.bin.anomaly:run",
         "tfae-predict = tfae.bin.predict:run",
         "tfae-weights = tfae.bin.weights:run",
+        "tfae-explore = tfae.bin.explore:run",
         "tfae-figures = tfae.bin.figures:run",
     ]},
 )

@@ -51,8 +51,7 @@ FLOORS = [
      "explorer.runtime"},
     {"bin.cli", "bin.interrupt", "bin.lean", "bin.train", "bin.evaluate", "bin.weights",
      "bin.reproduce", "bin.inspect_model", "bin.predict", "bin.anomaly", "bin.training",
-     "bin.figures", "bin.report", "bin.compare",
-     "bin.explore"},
+     "bin.figures", "bin.report", "bin.compare", "bin.explore"},
 ]
 # Which modules of its own floor a module may import.
 SAME_FLOOR = {
@@ -174,7 +173,9 @@ WITHOUT_TENSORFLOW = ["figures.cells", "figures.checks", "figures.codes", "figur
                       "results", "sessions", "signals", "systems", "inspection", "labels",
                       "raw_inputs", "server_configs", "promotion", "thresholds",
                       "views.material", "views.catalogue", "report.page",
-                      "report.export", "report.pictures", "report.curves", "report.comparison_page"]
+                      "report.export", "report.pictures", "report.curves", "report.comparison_page",
+                      "explorer.codes", "explorer.conversion", "explorer.graphs", "explorer.page",
+                      "explorer.runtime"]
 
 
 def module_of(path):
