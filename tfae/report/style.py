@@ -40,7 +40,7 @@ th, td { text-align: left; padding: .38rem .8rem; border-top: 1px solid var(--li
   vertical-align: top; font-variant-numeric: tabular-nums; }
 thead th { border-top: 0; color: var(--soft); font-weight: 600; }
 tbody th { font-weight: 500; } th code { white-space: nowrap; }
-td code { display: inline-block; min-width: min(14rem, 100%); }
+td { min-width: 5.5rem; } td code { display: inline-block; min-width: 9rem; }
 .number { text-align: right; } td.number { white-space: nowrap; }
 .best { font-weight: 700; color: var(--good); }
 dl { margin: .6rem 0; }
