@@ -8,6 +8,7 @@ export function plane(canvas, {examples, facts, view, moved, home}) {
   const colours = new Map((facts.classes ?? []).map(([label, , colour]) => [label, colour]));
   const hidden = new Set();
   let decoded = false, dots = true, filled = false, held = false;
+  let paper, ink;  // as the theme has them, or as the decoded images
 
   // Of a dimension: its least and largest value on the plane.
   function bounds(dimension) {
@@ -25,7 +26,9 @@ export function plane(canvas, {examples, facts, view, moved, home}) {
     Object.assign(back, {width: canvas.width, height: canvas.height});
     const on = back.getContext("2d"), scale = canvas.width / 560;
     const images = decoded && filled;
-    on.fillStyle = images ? facts.metadata.border > .5 ? "white" : "black" : colour("--card");
+    [paper, ink] = !images ? [colour("--card"), colour("--fg")] :
+        facts.metadata.border > .5 ? ["white", "black"] : ["black", "white"];
+    on.fillStyle = paper;
     on.fillRect(0, 0, back.width, back.height);
     if (images) {
       on.imageSmoothingEnabled = false;
@@ -34,7 +37,7 @@ export function plane(canvas, {examples, facts, view, moved, home}) {
       on.globalAlpha = 1;
     }
     if (dots) {
-      on.strokeStyle = colour("--card");
+      on.strokeStyle = paper;
       on.lineWidth = Math.max(.75, scale);
       for (let i = 0; i < examples.count; i++) {
         const label = facts.labels?.[i];
@@ -54,8 +57,8 @@ export function plane(canvas, {examples, facts, view, moved, home}) {
     const {point, ways} = view(), unit = canvas.width / canvas.clientWidth;
     context.drawImage(back, 0, 0);
     const double = (path, wide) => {
-      for (const [name, width] of [["--card", wide + 3], ["--fg", wide]]) {
-        Object.assign(context, {strokeStyle: colour(name), lineWidth: width * unit});
+      for (const [strokeStyle, width] of [[paper, wide + 3], [ink, wide]]) {
+        Object.assign(context, {strokeStyle, lineWidth: width * unit});
         context.beginPath();
         path();
         context.stroke();
@@ -67,7 +70,7 @@ export function plane(canvas, {examples, facts, view, moved, home}) {
     context.setLineDash([]);
     context.font = `600 ${14 * unit}px system-ui, sans-serif`;
     for (const [name, [x, y]] of [["A", a], ["B", b]]) {
-      Object.assign(context, {strokeStyle: colour("--card"), fillStyle: colour("--fg"), lineWidth: 4 * unit});
+      Object.assign(context, {strokeStyle: paper, fillStyle: ink, lineWidth: 4 * unit});
       context.strokeText(name, x + 6 * unit, y - 6 * unit);
       context.fillText(name, x + 6 * unit, y - 6 * unit);
     }
