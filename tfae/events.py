@@ -78,7 +78,8 @@ class Events:
     from tensorboard.plugins.hparams import api_pb2, summary, summary_v2  # once a run
     events = [event_pb2.Event(file_version="brain.Event:2")]
     if graph_def:
-      events.append(event_pb2.Event(graph_def=graph_def.SerializeToString()))
+      events.append(event_pb2.Event(
+          graph_def=graph_def.SerializeToString(deterministic=True)))
     if hparams:
       summaries = [summary_v2.hparams_pb(hparams, start_time_secs=began)]
       if ended:

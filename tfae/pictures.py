@@ -142,4 +142,4 @@ def _hparam(value):
   if isinstance(value, dict):
     sizes = [str(v) for v in value.values() if type(v) is int]  # no bool
     return " ".join([value.get("type", ""), *sizes])
-  return ", ".join(str(_hparam(item)) for item in value)
+  return ", ".join(str(_hparam(item)) for item in value if item is not None)
