@@ -135,7 +135,10 @@ def test_the_hyperparameters_are_the_config(whole):
   assert found["optimizer.learning_rate"] == 1e-2 and found["batch_size"] == 4
   assert found["model.tied"] is True and found["task.name"] == "reconstruct"
   assert found["model.encoder"] == "Flatten, Dropout, Dense 5, BatchNorm, Dense 2"
-  assert not [name for name in found if name.startswith(("logging", "placement", "checkpoints"))]
+  assert found["data.name"] == "idx" and found["data.validation"] == 6
+  # What is not trained with, and what was left as it is.
+  assert not [name for name in found if name.startswith(("logging", "placement", "checkpoints",
+                                                         "augmentation", "data.size"))]
   # Beside them the plugin shows the last of each scalar: the final metrics.
   test = [line for line in runs.lines(whole) if line["kind"] == "test"]
   ((step, loss),) = series(accumulated(whole), "test/loss")

@@ -14,7 +14,9 @@ from tfae.evaluation import chunk_size, computed
 
 _DEVELOP_SECONDS = 60.0  # between two GIFs of the film
 _IMAGES = 10  # of a picture, where the film does not say how many
-_NO_HPARAMS = ("checkpoints", "logging", "placement")  # they do not change what is trained
+# Sections that do not change what is trained; those of which a default says nothing.
+_NO_HPARAMS = ("checkpoints", "logging", "placement")
+_SELDOM = ("augmentation", "corruption", "data", "early_stopping", "transfer")
 
 
 class Pictures:
@@ -106,10 +108,7 @@ class Pictures:
 
   def _describe(self, ended=False):
     graph = self._forward.graph.as_graph_def() if self._logging.graph else None
-    hparams = None
-    if self._logging.hparams:
-      hparams = {name: _hparam(value) for name, value in experiments.flat(self._identity).items()
-                 if value is not None and name.split(".")[0] not in _NO_HPARAMS}
+    hparams = _hparams(self._identity) if self._logging.hparams else None
     self._events.about(graph, hparams, self._began, ended)
 
   def _project(self):
@@ -135,9 +134,21 @@ def _forward(model):
                          tf.TensorSpec([None, *model.input_shape], tf.float32, "images"))
 
 
+def _hparams(identity):
+  """Returns {name: bool, number or text} of JSON values of an experiment, what seldom changes only
+  where it is not the default."""
+  defaults, found = experiments.flat(experiments.to_json(experiments.Experiment())), {}
+  for name, value in experiments.flat(identity).items():
+    section = name.split(".")[0]
+    if value is None or section in _NO_HPARAMS or section in _SELDOM and value == defaults[name]:
+      continue
+    found[name] = _hparam(value)
+  return found
+
+
 def _hparam(value):
   """Returns a JSON value as a bool, a number or a text; a layer by its type and sizes."""
-  if value is None or isinstance(value, (bool, int, float, str)):
+  if isinstance(value, (bool, int, float, str)):
     return value
   if isinstance(value, dict):
     sizes = [str(v) for v in value.values() if type(v) is int]  # no bool
