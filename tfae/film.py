@@ -5,6 +5,7 @@ at every second, after 200 at every fourth, and so on. W/film.frames holds the p
 shows them. NumPy and Pillow.
 """
 
+import functools
 import io
 import json
 import pathlib
@@ -135,13 +136,18 @@ def _draw(film, index):
   image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
   step = film.steps[index]
   epoch = round(step / film.steps_per_epoch, 1)
-  text, font = f"epoch {epoch:.10g}, step {step}", ImageFont.load_default()
+  text, font = f"epoch {epoch:.10g}, step {step}", _font()
   canvas = Image.new(image.mode, (max(image.width, 4 + int(font.getlength(text))),
                                   image.height + _LINE))
   canvas.paste(image)
   ImageDraw.Draw(canvas).text((2, image.height), text, "white", font)
   return canvas if canvas.mode == "L" else canvas.quantize(
       256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+
+
+@functools.cache
+def _font():
+  return ImageFont.load_default()
 
 
 def _image(pixels):
