@@ -1,12 +1,16 @@
 """What TensorBoard shows of a run: the event files in W/tensorboard."""
 
 import contextlib
+import io
 import pathlib
 import struct
 import time
 
+from PIL import Image
 import tensorflow as tf
-from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, types_pb2
+from tensorboard.compat.proto import (event_pb2, summary_pb2, tensor_pb2, tensor_shape_pb2,
+                                      types_pb2)
+from tensorboard.plugins.image.metadata import create_summary_metadata
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
 from tfae import files
@@ -17,6 +21,8 @@ FOLDER = "tensorboard"
 # those of the others.
 _ABOUT = "events.out.tfevents.0.about"
 _SCALAR = scalar_pb("", 0.0).value[0].metadata
+_IMAGE = create_summary_metadata("", "")
+_THREE = tensor_shape_pb2.TensorShapeProto(dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=3)])
 
 
 class Events:
@@ -49,25 +55,24 @@ class Events:
       with tf.device("/CPU:0"):  # summary ops have no GPU kernel
         yield
 
-  @contextlib.contextmanager
-  def _adding(self):
-    with self._writing(), self._writer.as_default():
-      yield
-
   def scalars(self, values, step):
-    """Adds {tag: number}, in one event: an op for each number takes many times as long."""
+    """Adds {tag: number}, in one event: tf.summary.scalar takes many times as long."""
     self._import(step, summary=summary_pb2.Summary(value=[
         summary_pb2.Summary.Value(tag=tag, metadata=_SCALAR, tensor=tensor_pb2.TensorProto(
             dtype=types_pb2.DT_FLOAT, float_val=[value])) for tag, value in values.items()]))
 
   def image(self, tag, pixels, step):
     """Adds one image, uint8 `[height, width, 1 or 3]`."""
-    with self._adding():
-      tf.summary.image(tag, pixels[None], step=step)
+    buffer, (height, width, channels) = io.BytesIO(), pixels.shape
+    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(buffer, "png")
+    strings = [str(width).encode(), str(height).encode(), buffer.getvalue()]
+    self._import(step, summary=summary_pb2.Summary(value=[summary_pb2.Summary.Value(
+        tag=tag, metadata=_IMAGE, tensor=tensor_pb2.TensorProto(
+            dtype=types_pb2.DT_STRING, string_val=strings, tensor_shape=_THREE))]))
 
   def histograms(self, values, step):
     """Adds {tag: tensor or array}."""
-    with self._adding():
+    with self._writing(), self._writer.as_default():
       for tag, value in values.items():
         tf.summary.histogram(tag, value, step=step)
 

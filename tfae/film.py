@@ -1,7 +1,7 @@
 """The film of a run: what the model makes of the same few images as training goes on.
 
-A frame at step 0, at each tenth of the first epoch and at the end of every epoch; after 100 epochs
-at every second, after 200 at every fourth, and so on. W/film.frames holds the pixels, W/film.gif
+A frame at step 0, at each tenth of the first epoch and at the end of every epoch; after 50 epochs
+at every second, after 100 at every fourth, and so on. W/film.frames holds the pixels, W/film.gif
 shows them. NumPy and Pillow.
 """
 
@@ -20,9 +20,9 @@ from tfae.errors import InputError
 FRAMES, GIF = "film.frames", "film.gif"
 MOST_SHOWN = 100  # frames of the GIF
 MOST_BYTES = 3 * 10**6  # of the GIF
-_CLOSE_EPOCHS = 100
+_CLOSE_EPOCHS = 50
 _MOST_PIXELS = 64  # a side: larger images are made smaller
-_SEEN_PIXELS = 32  # a side: smaller ones are enlarged in the GIF
+_SEEN_PIXELS = 24  # a side: smaller ones are enlarged in the GIF
 _LINE = 14  # pixels: height of the line of text
 _MILLISECONDS, _LAST_MILLISECONDS = 100, 1500  # that a frame is shown
 
