@@ -17,6 +17,7 @@ import sys
 
 from PIL import Image
 
+from tfae import film
 from tfae.views.catalogue import BY_NAME
 
 FOLDER = pathlib.Path(__file__).parent
@@ -59,6 +60,7 @@ VIEWS = {
 MORE = {
     "maximisation_classes": ("classifier", "maximisation", ["--layer=head/layer_1"]),
 }
+FILM = "plane"  # the run whose film is shown
 
 
 def commands():
@@ -77,6 +79,9 @@ def table():
       cells.append(f'<img src="docs/gallery/{_file(name)}" alt="{BY_NAME[view].title}" '
                    f'width="260"><br>`{" ".join([f"--only={view}", *flags])}`')
     lines.append("| " + " | ".join(cells) + " |")
+  lines += ["", f"Every run that gives images back has a film, W/{film.GIF}; this is that of `{FILM}`:",
+            "", '<img src="docs/gallery/film.gif" alt="ten test images over their reconstructions, '
+            'from step 0 to the end of training" width="600">']
   return "\n".join(lines) + "\n"
 
 
@@ -91,6 +96,8 @@ def readme():
     lines += ["", f"## {name}", "", BY_NAME[view].title[0].upper() + BY_NAME[view].title[1:] + ".",
               "", f"    tfae-figures --workdir=runs/gallery/{run} " +
               " ".join([f"--only={view}", *flags]), "", f"![{name}]({_file(name)})"]
+  lines += ["", "## film", "", f"What training itself wrote: runs/gallery/{FILM}/{film.GIF}.", "",
+            "![film](film.gif)"]
   return "\n".join(lines) + "\n"
 
 
@@ -115,7 +122,8 @@ def main():
     _draw(runs / run, views, {view: view for view in views})
   for name, (run, view, flags) in MORE.items():
     _draw(runs / run, [view], {view: name}, *flags)
-  pictures = [path for path in FOLDER.iterdir() if path.suffix in (".png", ".svg")]
+  (FOLDER / "film.gif").write_bytes((runs / FILM / film.GIF).read_bytes())
+  pictures = [path for path in FOLDER.iterdir() if path.suffix in (".png", ".svg", ".gif")]
   print(f"{len(pictures)} pictures, {sum(path.stat().st_size for path in pictures):,} bytes")
 
 

@@ -12,6 +12,7 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "report"))
 import pages
 import runs
 from tfae import experiment as experiments
+from tfae import film
 from tfae import training
 
 EARLY = {
@@ -81,6 +82,9 @@ def test_the_report_lies_in_the_runs_folder_and_is_small(outcomes):
   assert path.stat().st_size < 2e6
   found = pages.Page(path.read_text())
   assert "Codes by t-SNE" in [alt for alt, _ in found.images]
+  (moving,) = [image for _, image in found.images if getattr(image, "n_frames", 1) > 1]
+  kept = film.read(folder / "run")
+  assert moving.n_frames == len(kept.frames) and moving.format == "GIF"
   assert "Of the weights of step 87 and 297 test images" in found.text
 
 

@@ -134,8 +134,8 @@ def test_a_run_of_fit_has_its_options_and_the_layers_of_its_description(tmp_path
   found = facts.gather(tmp_path)
   assert found.experiment is None and found.state.word == "complete"
   assert {s.name: s.value for s in found.settings if s.changed} == {
-      "optimizer.learning_rate": "0.01", "logging.steps": "10", "logging.tensorboard": "False",
-      "seed": "3", "batch_size": "4", "epochs": "2"}
+      "optimizer.learning_rate": "0.01", "logging.film": "0", "logging.steps": "10",
+      "logging.tensorboard": "False", "seed": "3", "batch_size": "4", "epochs": "2"}
   assert found.parameters == 12 * 3 + 3 + 12 and found.loss == "mean_squared_error"
 
 

@@ -40,7 +40,7 @@ def main():
   from tfae.report import curves, pictures
   if exported:
     exported = exports.check(exported, run)
-  drawn = pictures.draw(material, args.tsne)
+  drawn = (*pictures.draw(material, args.tsne), *pictures.film(workdir))
   notes = [f"The data of the run can't be had, so the pictures are of the test images that it "
            f"keeps, without labels. {material.without_data}"] if material.without_data else []
   text = page.page(run, sessions.versions(), drawn, curves.draw(run), exported,

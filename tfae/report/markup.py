@@ -82,13 +82,13 @@ def picture(content, alt, caption=None, wide=False):
   """Returns a figure with a picture inside the page.
 
   Args:
-    content: bytes of a PNG file, or text of an SVG file.
+    content: bytes of a PNG or GIF file, or text of an SVG file.
     alt: what it shows, for those who don't see it.
     caption: None: none.
     wide: whether it may be as wide as the page.
   """
   kind, data = (("svg+xml", content.encode()) if isinstance(content, str)
-                else ("png", content))
+                else ("gif" if content[:3] == b"GIF" else "png", content))
   source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
   return tag("figure", tag("img", src=source, alt=alt),
              tag("figcaption", caption) if caption else "", class_="wide" if wide else None)

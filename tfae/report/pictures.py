@@ -5,8 +5,10 @@ Which views there are, and what they need, is the catalogue's business.
 
 import dataclasses
 import io
+import pathlib
 import struct
 
+from tfae import film as films
 from tfae.errors import InputError
 from tfae.views import catalogue
 
@@ -18,7 +20,7 @@ class Picture:
   """A view of a run, or why there is none.
 
   name, title, section: as the `tfae.views.view.View`'s.
-  content: bytes of a PNG file or text of an SVG file; None: not drawn.
+  content: bytes of a PNG or GIF file, or text of an SVG file; None: not drawn.
   reason: why the view does not apply to the run; '' if it does.
   error: what was wrong with the user's files when it was drawn; '' for nothing.
   """
@@ -34,7 +36,9 @@ class Picture:
     """Whether a column of the page would make it too small to be read."""
     if isinstance(self.content, str):
       return True
-    width, height = struct.unpack(">II", self.content[16:24])  # where a PNG begins
+    # Where a GIF begins, and a PNG.
+    width, height = (struct.unpack("<HH", self.content[6:10]) if self.content[:3] == b"GIF" else
+                     struct.unpack(">II", self.content[16:24]))
     return width > _SLENDER * height
 
 
@@ -49,6 +53,18 @@ def draw(material, tsne=False):
   return tuple(_picture(view, material) if view.name in chosen else
                Picture(view.name, view.title, view.section, reason="only with --tsne")
                for view in catalogue.VIEWS)
+
+
+def film(workdir):
+  """Returns the Pictures, one or none, of a run's film."""
+  path = pathlib.Path(workdir) / films.GIF
+  named = "film", "the same test images over their reconstructions, as training went on", "training"
+  try:
+    return (Picture(*named, content=path.read_bytes()),)
+  except FileNotFoundError:
+    return ()
+  except OSError as error:
+    return (Picture(*named, error=f"{path}: can't be read ({error.strerror})."),)
 
 
 def _picture(view, material):
