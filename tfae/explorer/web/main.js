@@ -180,6 +180,8 @@ async function start() {
     decodePlane();
   };
   $("show-examples").onchange = $("show-decoded").onchange = showLayers;
+  $("f-reconstruction").hidden = !("reconstruct" in facts.signatures);
+  $("score").hidden = !("score" in facts.signatures);
   chooseAxes();
   showLegend(plane);
   showAbout(examples, shape);
