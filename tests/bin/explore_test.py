@@ -11,7 +11,7 @@ import tensorflow as tf
 ROOT = pathlib.Path(__file__).parents[1]
 for folder in (ROOT, ROOT / "explorer"):  # for whatever import mode pytest runs in
   sys.path.append(str(folder))
-import pages
+import explorer_pages as pages
 import runs
 import tfae
 from tfae import experiment as ex
@@ -137,4 +137,5 @@ def test_the_page_holds_the_first_test_images_with_what_the_saved_model_says_of_
   np.testing.assert_array_equal(
       np.frombuffer(parts["images"], np.uint8).reshape(50, 8, 8, 1), test.images[:50])
   assert facts["labels"] == test.labels[:50].tolist() and facts["white"] == 16 and facts["prior"]
-  assert [row[:2] for row in facts["classes"]] == [[i, str(i)] for i in sorted(set(facts["labels"]))]
+  assert [row[:2] for row in facts["classes"]] == [
+      [label, str(label)] for label in sorted(set(facts["labels"]))]

@@ -15,8 +15,10 @@ def test_numbers_of_a_vector_and_of_a_map_are_named_by_their_place():
 def test_the_spread_is_that_of_numpy_and_the_order_is_by_falling_variance():
   values = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32) * [1, 5, 0, 2, 5, 0]
   found = codes.spread(values.astype(np.float32))
-  for name, function in (("mean", np.mean), ("variance", np.var), ("low", np.min), ("high", np.max)):
-    np.testing.assert_allclose(found[name], function(np.float32(values), axis=0), rtol=1e-5, atol=1e-7)
+  functions = {"mean": np.mean, "variance": np.var, "low": np.min, "high": np.max}
+  for name, function in functions.items():
+    expected = function(np.float32(values), axis=0)
+    np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-7)
   assert sorted(found["order"]) == list(range(6))
   assert all(np.diff(np.array(found["variance"])[found["order"]]) <= 0)
   assert found["order"][-2:] == [2, 5]  # which do not vary: the lower first

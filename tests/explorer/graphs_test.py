@@ -1,4 +1,4 @@
-"""ONNX graphs that share their constants compute what they computed, in the same bytes each time."""
+"""ONNX graphs that share their constants compute what they computed, in the same bytes."""
 
 import numpy as np
 import pytest

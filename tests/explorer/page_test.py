@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 sys.path.append(str(pathlib.Path(__file__).parent))  # for whatever import mode pytest runs in
-import pages
+import explorer_pages as pages
 from tfae.explorer import page
 
 IMAGES = np.arange(2 * 4 * 3, dtype=np.uint8).reshape(2, 4, 3, 1)

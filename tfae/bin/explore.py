@@ -99,7 +99,7 @@ def _out(folder):
 
 
 def _examples(export, args):
-  """Returns (float32 images `[n, ...]` in the data set's units, their labels as a list or None)."""
+  """Returns (float32 images `[n, ...]` in the data set's units, their labels or None)."""
   if bool(args.workdir) == bool(args.examples):
     raise InputError("give one of --workdir=RUN and --examples=FILE: the codes of examples are what "
                      "the plane shows.")

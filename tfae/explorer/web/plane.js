@@ -1,7 +1,8 @@
 // The plane: the codes of examples, images decoded over it, the way from A to B, and the point, which pointers and keys move.
 const CELLS = 16, MARGIN = .04, STEPS = 100;
 
-// `view` gives {across, up: dimensions, point, ways: [A, B]}; moved(across, up, held) is called with two values of the code, `held` while a pointer is down.
+// `view` gives {across, up: dimensions, point, ways: [A, B]}; moved(across, up, held) is called with two values of the code, `held` while a
+// pointer is down; home() by the Home key.
 export function plane(canvas, {examples, facts, view, moved, home}) {
   const {low, high} = facts.codes, context = canvas.getContext("2d");
   const back = new OffscreenCanvas(1, 1), grid = new OffscreenCanvas(1, 1);

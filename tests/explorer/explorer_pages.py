@@ -7,7 +7,8 @@ import re
 
 
 def facts(text):
-  return json.loads(re.search(r'<script type="application/json" id="facts">(.*?)</script>', text)[1])
+  found = re.search(r'<script type="application/json" id="facts">(.*?)</script>', text)
+  return json.loads(found[1])
 
 
 def parts(text):
