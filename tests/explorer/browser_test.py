@@ -165,6 +165,61 @@ def test_a_picture_gets_the_code_reconstruction_and_score_of_the_saved_model(
   assert moved["code"] == [0, 0] and back["code"] == seen["code"]
 
 
+def test_the_same_file_is_taken_again_and_of_two_files_the_one_chosen_last(drive, tmp_path):
+  for name, side in (("small", 8), ("large", 3000)):
+    Image.fromarray(np.uint8(np.random.default_rng(0).integers(0, 256, (side, side)))).save(
+        tmp_path / f"{name}.png")
+  Image.new("L", (8, 8), 90).save(tmp_path / "grey.png")
+  small, grey, again, last = drive(
+      "plane", f"file={tmp_path}/small.png", f"drop={tmp_path}/grey.png",
+      f"file={tmp_path}/small.png", f"hurry={tmp_path}/large.png,{tmp_path}/grey.png")
+  assert again["image"]["values"] == small["image"]["values"] != grey["image"]["values"]
+  assert last["image"]["values"] == grey["image"]["values"]
+
+
+def test_what_is_wrong_with_a_file_is_said_in_sight_and_the_image_before_it_stays(drive, tmp_path):
+  (tmp_path / "words.png").write_text("words")
+  Image.new("1", (10_000, 6_000)).save(tmp_path / "large.png")
+  drawn, bad, large, turned = drive(
+      "plane", "draw", "size=400x700", f"file={tmp_path}/words.png", f"file={tmp_path}/large.png",
+      "click=#invert")
+  assert bad["error"] and 0 <= bad["errorTop"] < 700
+  assert large["error"].startswith("large.png has 10000 × 6000 pixels; here a picture may have 50")
+  np.testing.assert_allclose(turned["image"]["values"],
+                             16 - np.array(drawn["image"]["values"]), atol=1e-5)
+
+
+def test_a_point_beyond_the_plane_is_said_to_be_there(drive, served, tmp_path):
+  data = tfae.load("digits").test.images
+  codes = np.stack([served("plane", "encode", image)["mean"] for image in data])
+  pixels = np.random.default_rng(0).integers(0, 2, (40, 8, 8)) * 16
+  beyond = [served("plane", "encode", image[..., None])["mean"] for image in pixels]
+  room = .05 * np.ptp(codes, axis=0)
+  outside = (beyond < codes.min(axis=0) - room) | (beyond > codes.max(axis=0) + room)
+  odd = int(np.argmax(outside.any(axis=1)))
+  assert outside[odd].any()
+  Image.fromarray(np.uint8(np.minimum(pixels[odd] * 16, 255))).save(tmp_path / "odd.png")
+  start, seen = drive("plane", "run=1", f"file={tmp_path}/odd.png")
+  assert "beyond" not in start["where"]
+  assert ["beyond the plane" in line for line in seen["where"].split("\n")] == outside[odd].tolist()
+
+
+def test_the_right_button_moves_no_point(drive):
+  before, after = drive("plane", "run=1", "menu=.1,.1")
+  assert after["code"] == before["code"]
+
+
+def test_sliders_have_names_follow_the_point_and_are_no_live_regions(drive, served):
+  data = tfae.load("digits").test.images
+  most = max(served("plane", "encode", image)["mean"][0] for image in data)
+  _, end, home = drive("plane", 'focus=role=slider[name="code 0"]', "key=End",
+                       "run=document.getElementById('to-zero').click()")  # the slider has the focus
+  assert end["code"][0] == pytest.approx(most, rel=1e-3)
+  step = .01 * np.abs(end["sliders"]).max()
+  np.testing.assert_allclose(home["sliders"], 0, atol=max(step, .1))
+  assert sorted(home["live"]) == ["error", "spoken", "status"]
+
+
 def test_a_drawing_moves_the_point_to_its_code(drive, served):
   seen, = drive("plane", "draw")
   values = np.reshape(seen["image"]["values"], (8, 8))
@@ -178,7 +233,7 @@ def test_a_neighbour_is_taken_as_the_image(drive, served):
   image = tfae.load("digits").test.images[example]
   np.testing.assert_array_equal(seen["image"]["values"], image.ravel())
   assert same(seen["code"], served("plane", "encode", image)["mean"])
-  assert seen["neighbours"][0][0] == example
+  assert seen["neighbours"][0][0] == example and not seen["canInvert"]
 
 
 def test_the_way_from_a_to_b_begins_and_ends_at_their_codes(drive):

@@ -19,9 +19,15 @@ export function drawing(canvas, bright, changed) {
     last = point;
     changed();
   }
-  canvas.addEventListener("pointerdown", event => { canvas.setPointerCapture(event.pointerId); line(event); });
-  canvas.addEventListener("pointermove", event => { if (last) line(event); });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { last = null; });
+  canvas.addEventListener("pointerdown", event => {
+    if (event.button || !event.isPrimary) return;  // the menu's, or a second finger
+    canvas.setPointerCapture(event.pointerId);
+    line(event);
+  });
+  canvas.addEventListener("pointermove", event => { if (last && event.isPrimary) line(event); });
+  for (const end of ["pointerup", "pointercancel"]) {
+    canvas.addEventListener(end, event => { if (event.isPrimary) last = null; });
+  }
   clear();
   return {clear, pixels: () => context.getImageData(0, 0, canvas.width, canvas.height)};
 }

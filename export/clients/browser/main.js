@@ -108,7 +108,7 @@ async function start() {
     $("file").value = "";
     take(pad.pixels(), false);
   });
-  $("clear").onclick = () => { pad.clear(); take(pad.pixels(), false); };
+  $("clear").onclick = () => { $("file").value = ""; pad.clear(); take(pad.pixels(), false); };
   $("file").onchange = () => {
     if (!$("file").files[0]) return;
     pad.clear();

@@ -2,6 +2,7 @@
 import {border, cut, fromImageData, resized} from "./pixels.js";
 
 const DARK = .25, BRIGHT = .75;  // of a border: between them it says nothing about polarity
+const MOST_PIXELS = 50e6;  // a page has no memory for many more
 
 // The ImageData of a picture file; `metadata` is that of signature.json. Throws an Error in plain words.
 export async function read(file, metadata) {
@@ -14,6 +15,10 @@ export async function read(file, metadata) {
   } catch {
     throw new Error(`${file.name} is not an image that this browser can read. Choose a PNG or ` +
                     "JPEG file.");
+  }
+  if (bitmap.width * bitmap.height > MOST_PIXELS) {
+    throw new Error(`${file.name} has ${bitmap.width} × ${bitmap.height} pixels; here a picture may ` +
+                    `have ${MOST_PIXELS / 1e6} million. Choose a smaller one.`);
   }
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = canvas.getContext("2d");

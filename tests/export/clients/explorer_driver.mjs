@@ -1,7 +1,7 @@
 // Drives the latent explorer in Chromium: node explorer_driver.mjs URL CHROMIUM STEP... ; prints JSON.
 //
-// A STEP is key=NAME, focus=SELECTOR, click=SELECTOR, drag=X,Y,X,Y (from and to, shares of the plane), tap=X,Y, draw, file=PATH, drop=PATH,
-// slide=SELECTOR,VALUE, choose=SELECTOR,VALUE, still (as who asks for less motion), wait=ID,TEXT, run=EXPRESSION, shot=PATH or
+// A STEP is key=NAME, focus=SELECTOR, click=SELECTOR, menu=X,Y (the right button), drag=X,Y,X,Y (from and to, shares of the plane), tap=X,Y, draw, file=PATH, drop=PATH,
+// hurry=PATH,PATH (the second file before the first has been read), slide=SELECTOR,VALUE, choose=SELECTOR,VALUE, still (as who asks for less motion), wait=ID,TEXT, run=EXPRESSION, shot=PATH or
 // size=WIDTHxHEIGHT[,dark]. The answer is {blocked, asked: addresses, steps: [what the page knew once it had done each]}.
 import {readFileSync} from "node:fs";
 import {basename} from "node:path";
@@ -34,8 +34,15 @@ const acts = {
     const box = await plane(), [x, y] = value.split(",").map(Number);
     await page.touchscreen.tap(box.x + x * box.width, box.y + y * box.height);
   },
+  async menu(value) {
+    const box = await plane(), [x, y] = value.split(",").map(Number);
+    await page.mouse.click(box.x + x * box.width, box.y + y * box.height, {button: "right"});
+  },
   draw: () => draw(page, "#canvas"),
   file: path => page.locator("#file").setInputFiles(path),
+  async hurry(value) {
+    for (const path of value.split(",")) await page.locator("#file").setInputFiles(path);
+  },
   async drop(path) {
     const transfer = await page.evaluateHandle(([bytes, name]) => {
       const made = new DataTransfer();
@@ -59,6 +66,11 @@ for (const step of steps) {
   said.push({...await page.evaluate(() => ({
     ...window.explorer,
     error: document.getElementById("error").hidden ? "" : document.getElementById("error").textContent,
+    errorTop: document.getElementById("error").getBoundingClientRect().top,
+    where: document.getElementById("where").innerText,
+    canInvert: !document.getElementById("invert").disabled,
+    sliders: [...document.querySelectorAll(".slider input")].map(range => Number(range.value)),
+    live: [...document.querySelectorAll("output, [aria-live], [role=status], [role=alert]")].map(e => e.id),
     spoken: document.getElementById("spoken").textContent,
     shares: window.shares?.length,
     focus: document.activeElement.id}))});

@@ -23,6 +23,7 @@ const codeOf = values => (values.codes ?? values.mean ?? first(values)).data;
 function fail(error) {
   $("error").textContent = error.message;
   $("error").hidden = false;
+  $("error").scrollIntoView({block: "nearest"});  // what failed may be a screen further down
   $("status").textContent = "";
 }
 
@@ -96,7 +97,8 @@ async function start() {
     point = Float32Array.from(code);
     held = down;
     showSliders(point);
-    $("where").innerText = [across, up].map(i => `${names[i]} = ${short(point[i])}`).join("\n");
+    $("where").innerText = [across, up].map(
+        i => `${names[i]} = ${short(point[i])}${plane.beyond(i) ? ", beyond the plane" : ""}`).join("\n");
     plane.draw();
     if (elsewhere) decodePlane();
     run(showPoint(point));
@@ -153,7 +155,7 @@ async function start() {
   function showScore({score: {data: [score], meaning}, is_anomaly: verdict}) {
     const below = facts.scores.filter(value => value < score).length;
     $("score-value").textContent = `Score ${short(score)}`;
-    $("score-rank").textContent = `above ${Math.round(100 * below / examples.count)} % of the examples`;
+    $("score-rank").textContent = `above ${below.toLocaleString("en")} of ${examples.count.toLocaleString("en")} examples`;
     $("score-meaning").textContent = meaning;
     $("score-anomaly").textContent = !verdict ? "" : verdict.data[0] ? `An anomaly: ${limit("above")}` :
         `No anomaly: ${limit("not above")}`;
@@ -185,6 +187,8 @@ async function start() {
   chooseAxes();
   showLegend(plane);
   showAbout(examples, shape);
+  $("f-reconstruction").hidden = !("reconstruct" in facts.signatures);
+  $("score").hidden = !("score" in facts.signatures);
   $("main").inert = false;
   showLayers();
   for (const name of ["b", "a"]) way.set(name, ends[name]);

@@ -6,23 +6,33 @@ export const short = value => value.toPrecision(4).replace("-", "−");
 
 // taken(image, invert) is called with pixels in [0, 1] and whether to turn bright into dark, run(promise) with a file's reading.
 export function picker($, shape, metadata, taken, run) {
-  let current = null;
+  let current = null, asked = 0;
+  const hold = image => {
+    asked++;  // a file that is still being read comes too late
+    current = image;
+    $("invert").disabled = !image;
+  };
   const take = (pixels, isFile) => {
-    current = bring(pixels, shape, metadata);
+    hold(bring(pixels, shape, metadata));
     $("invert").checked = isFile && isInverted(current, metadata);
     taken(current, $("invert").checked);
   };
-  const pad = drawing($("canvas"), (metadata.border ?? 0) > .5, () => {
-    $("file").value = "";
-    take(pad.pixels(), false);
-  });
+  const pad = drawing($("canvas"), (metadata.border ?? 0) > .5, () => take(pad.pixels(), false));
   const open = file => {
-    pad.clear();
-    run(read(file, metadata).then(pixels => take(pixels, true)));
+    const mine = ++asked;
+    run(read(file, metadata).then(pixels => {
+      if (mine !== asked) return;
+      pad.clear();
+      take(pixels, true);
+    }));
   };
-  $("clear").onclick = () => { $("file").value = ""; pad.clear(); take(pad.pixels(), false); };
-  $("file").onchange = () => { if ($("file").files[0]) open($("file").files[0]); };
-  $("invert").onchange = () => current && taken(current, $("invert").checked);
+  $("clear").onclick = () => { pad.clear(); take(pad.pixels(), false); };
+  $("file").onchange = () => {
+    const [file] = $("file").files;
+    $("file").value = "";  // the same file may be chosen again
+    if (file) open(file);
+  };
+  $("invert").onchange = () => taken(current, $("invert").checked);
   const over = there => $("image").classList.toggle("over", there);
   // A file that misses the field would else replace the page.
   document.addEventListener("dragover", event => { event.preventDefault(); over($("image").contains(event.target)); });
@@ -33,5 +43,5 @@ export function picker($, shape, metadata, taken, run) {
     if (event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
   });
   // An example was taken instead.
-  return () => { current = null; $("file").value = ""; $("invert").checked = false; pad.clear(); };
+  return () => { hold(null); $("invert").checked = false; pad.clear(); };
 }

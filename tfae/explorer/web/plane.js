@@ -75,7 +75,8 @@ export function plane(canvas, {examples, facts, view, moved, home}) {
       context.strokeText(name, x + 6 * unit, y - 6 * unit);
       context.fillText(name, x + 6 * unit, y - 6 * unit);
     }
-    const [x, y] = place(point);
+    // A point beyond the plane is half a ring at its edge.
+    const [x, y] = place(point).map(value => Math.min(canvas.width, Math.max(0, value)));
     double(() => { context.arc(x, y, 10 * unit, 0, 7); }, 3);
     double(() => { context.arc(x, y, 1.5 * unit, 0, 7); }, 1.5);
   }
@@ -93,14 +94,15 @@ export function plane(canvas, {examples, facts, view, moved, home}) {
           top - share(event.clientY, box.top, box.height) * (top - bottom), held);
   }
   canvas.addEventListener("pointerdown", event => {
+    if (event.button || !event.isPrimary) return;  // the menu's, or a second finger
     canvas.setPointerCapture(event.pointerId);
     held = true;
     follow(event);
   });
-  canvas.addEventListener("pointermove", event => { if (held) follow(event); });
+  canvas.addEventListener("pointermove", event => { if (held && event.isPrimary) follow(event); });
   for (const end of ["pointerup", "pointercancel"]) {
-    canvas.addEventListener(end, () => {
-      if (!held) return;
+    canvas.addEventListener(end, event => {
+      if (!held || !event.isPrimary) return;
       held = false;
       const {across, up, point} = view();
       moved(point[across], point[up], false);
@@ -126,6 +128,11 @@ export function plane(canvas, {examples, facts, view, moved, home}) {
 
   return {
     draw,
+    // Whether the point lies beyond the plane in a dimension.
+    beyond(dimension) {
+      const {point} = view(), [least, most] = bounds(dimension);
+      return point[dimension] < Math.fround(least) || point[dimension] > Math.fround(most);
+    },
     // Shows the examples of a class, or hides them; returns which of the two it does.
     toggle(label) {
       const shown = hidden.delete(label);

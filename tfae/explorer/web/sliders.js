@@ -8,10 +8,12 @@ export function sliders({names, low, high, variance, order}, first, rest, change
   const made = new Map();
   function make(dimension, parent) {
     const label = document.createElement("label"), name = document.createElement("span");
-    const value = document.createElement("output"), range = document.createElement("input");
+    const value = document.createElement("span"), range = document.createElement("input");
     const least = low[dimension], most = high[dimension] > least ? high[dimension] : least + 1;
     label.className = "slider";
     name.textContent = names[dimension];
+    value.className = "value";
+    value.setAttribute("aria-hidden", "true");  // the slider says it
     label.title = `variance ${short(variance[dimension])}`;
     Object.assign(range, {type: "range", min: least, max: most, step: (most - least) / STEPS});
     range.addEventListener("input", () => changed(dimension, Number(range.value)));
@@ -28,7 +30,7 @@ export function sliders({names, low, high, variance, order}, first, rest, change
   const show = given => {
     code = given;
     for (const [dimension, {range, value}] of made) {
-      if (document.activeElement !== range) range.value = code[dimension];
+      range.value = code[dimension];
       value.textContent = short(code[dimension]);
       range.setAttribute("aria-valuetext", short(code[dimension]));
     }
