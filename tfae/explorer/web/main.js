@@ -17,6 +17,7 @@ const KEYS = ["decode", "encode", "reconstruct", "score"];
 const facts = JSON.parse($("facts").textContent);
 const seen = window.explorer = {busy: 0};  // for whoever looks at the console
 
+const brief = value => Number(value.toPrecision(2)).toString();
 const first = values => Object.values(values)[0];
 const codeOf = values => (values.codes ?? values.mean ?? first(values)).data;
 
@@ -114,7 +115,7 @@ async function start() {
     near.forEach(([i, distance], place) => {
       const {button, canvas, text} = cards[place];
       paint(canvas, examples.pixels(i), shape, range);
-      text.textContent = examples.label(i) || distance.toPrecision(2);
+      text.textContent = examples.label(i) || brief(distance);
       button.title = `${called(i)}, at distance ${short(distance)}`;
       button.setAttribute("aria-label", `Take ${button.title}`);
       button.onclick = () => { forget(); take(examples.pixels(i)); };
@@ -200,7 +201,7 @@ async function start() {
     const show = () => { [$("across-name").textContent, $("up-name").textContent] = [names[across], names[up]]; };
     const {variance} = facts.codes;
     for (const [id, chosen] of [["across", across], ["up", up]]) {
-      $(id).append(...order.map(i => new Option(`${names[i]} (variance ${variance[i].toPrecision(2)})`, i)));
+      $(id).append(...order.map(i => new Option(`${names[i]} (variance ${brief(variance[i])})`, i)));
       $(id).value = chosen;
       $(id).onchange = () => {
         const [x, y] = [Number($("across").value), Number($("up").value)];

@@ -17,7 +17,11 @@ export function picker($, shape, metadata, taken, run) {
     $("invert").checked = isFile && isInverted(current, metadata);
     taken(current, $("invert").checked);
   };
-  const pad = drawing($("canvas"), (metadata.border ?? 0) > .5, () => take(pad.pixels(), false));
+  // Of the images' proportions: what is drawn at an edge would else be cut off.
+  const [height, width] = shape, canvas = $("canvas"), long = canvas.width / Math.max(height, width);
+  Object.assign(canvas, {height: Math.round(height * long), width: Math.round(width * long)});
+  canvas.style.aspectRatio = `${width} / ${height}`;
+  const pad = drawing(canvas, (metadata.border ?? 0) > .5, () => take(pad.pixels(), false));
   const open = file => {
     const mine = ++asked;
     run(read(file, metadata).then(pixels => {
