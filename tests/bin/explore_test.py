@@ -1,5 +1,6 @@
 """tfae-explore as a program: what it writes of a run of the digits, and what it refuses."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -29,6 +30,8 @@ MISTAKES = {
     "four channels": (["--saved_model={tmp}/deep", RUN, OUT], "images of 4 channels"),
     "no out": ([EXPORT, RUN], "--out is missing"),
     "a file as out": ([EXPORT, RUN, "--out={tmp}/run/config.json"], "is a file. Give a folder"),
+    "a file where out would be": ([EXPORT, RUN, "--out={tmp}/run/config.json/site"],
+                                  "config.json is a file. Give a folder"),
     "a stranger's page": ([EXPORT, RUN, "--out={tmp}/strange"],
                           "an index.html that tfae-explore did not write"),
     "no examples": ([EXPORT, OUT], "give one of --workdir=RUN and --examples=FILE"),
@@ -99,6 +102,16 @@ def test_a_mistake_is_one_line_before_tensorflow_is_imported_and_writes_nothing(
   assert MISTAKES[name][1] in error[0]
   assert not (tmp / "site").exists()
   assert (tmp / "strange" / "index.html").read_text() == "<p>mine</p>"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_the_right_to_write_is_refused_before_the_conversion(tmp, tmp_path):
+  (tmp_path / "closed").mkdir(mode=0o500)
+  done = subprocess.run([sys.executable, "-m", "tfae.bin.explore", EXPORT.format(tmp=tmp),
+                         RUN.format(tmp=tmp), f"--out={tmp_path}/closed/site"],
+                        env=runs.ENVIRONMENT, capture_output=True, text=True,
+                        check=False)
+  assert done.returncode == 2 and "you may not write in" in done.stderr, done.stderr
 
 
 @pytest.fixture(name="explore", scope="module")

@@ -9,6 +9,7 @@ images of the run's data, with their classes; with --examples those of a file. N
 the first time npm.
 """
 
+import os
 import pathlib
 
 from absl import flags
@@ -87,8 +88,12 @@ def _code(outputs):
 def _out(folder):
   """Returns the path of the page; InputError if another program's page has its name."""
   path = pathlib.Path(folder) / "index.html"
-  if path.parent.exists() and not path.parent.is_dir():
-    raise InputError(f"--out={folder}: is a file. Give a folder, which is made if need be.")
+  there = next(place for place in path.absolute().parents if place.exists())
+  if not there.is_dir():
+    raise InputError(f"--out={folder}: {there} is a file. Give a folder, which is made if need be.")
+  if not os.access(there, os.W_OK | os.X_OK):  # before the minute that the page takes
+    raise InputError(f"--out={folder}: you may not write in {there}. Make it writable, or give "
+                     "another folder.")
   if path.exists():
     with files.writing(path):
       ours = page.GENERATOR.encode() in path.read_bytes()[:1000]
