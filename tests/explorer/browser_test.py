@@ -300,6 +300,15 @@ def test_an_export_with_a_threshold_says_what_is_an_anomaly(drive, served, tmp, 
     assert seen["image"]["isAnomaly"] == bool(expected["is_anomaly"]) == verdict
 
 
+def test_a_browser_that_is_too_old_is_told_so(drive, tmp):
+  (tmp / "old").mkdir()
+  text = (tmp / "plane" / "index.html").read_text()
+  (tmp / "old" / "index.html").write_text(text.replace(
+      "<head>", "<head><script>delete window.DecompressionStream; window.explorer = {}</script>", 1))
+  seen, = drive("old", "run=1")
+  assert seen["error"].startswith("This browser is too old for this page.")
+
+
 def test_the_page_works_from_a_server_too(drive, served, tmp):
   class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
