@@ -156,7 +156,7 @@ async function start() {
   function showScore({score: {data: [score], meaning}, is_anomaly: verdict}) {
     const below = facts.scores.filter(value => value < score).length;
     $("score-value").textContent = `Score ${short(score)}`;
-    $("score-rank").textContent = `above ${below.toLocaleString("en")} of ${examples.count.toLocaleString("en")} examples`;
+    $("score-rank").textContent = `above ${Math.floor(100 * below / examples.count)} % of the examples`;
     $("score-meaning").textContent = meaning;
     $("score-anomaly").textContent = !verdict ? "" : verdict.data[0] ? `An anomaly: ${limit("above")}` :
         `No anomaly: ${limit("not above")}`;
