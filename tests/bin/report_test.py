@@ -103,7 +103,7 @@ def test_an_export_whose_checkpoint_is_gone_and_data_that_are_not_there_are_told
   assert code == 0, err
   found = pages.Page((folder / "there.html").read_text())
   assert "Not compared with the run: checkpoint='1': expected" in found.text
-  assert "The data of the run can't be had" in found.text and "data_dir" in found.text
+  assert "The data of the run can't be had" in found.text and "--data_dir=DIR says where they are" in found.text
   assert found.images  # of the images that the run keeps
 
 

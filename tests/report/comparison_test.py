@@ -49,6 +49,17 @@ def test_the_fields_that_differ_are_listed_and_no_others(folder):
       "optimizer.momentum": ["-", "0.0"], "optimizer.nesterov": ["-", "False"]}
 
 
+def test_what_a_run_of_fit_does_not_say_does_not_count_as_different(folder, tmp_path):
+  encoder = tfae.Stack([tfae.Flatten(), tfae.Dense(2)], input_shape=DATA.test.images.shape[1:])
+  tfae.fit(tfae.Autoencoder(encoder, tfae.mirror(encoder)), DATA, tfae.Adam(0.01), epochs=2,
+           batch_size=4, seed=3, workdir=tmp_path / "fit")
+  found = comparison.compare([folder / "a", tmp_path / "fit"])
+  names = [name for name, *_ in found.fields]
+  assert "made by" in names and "model.encoder" not in names and "placement.data" not in names
+  three = comparison.compare([folder / "a", folder / "other", tmp_path / "fit"])
+  assert ("task.loss", "'mean_squared_error'", "'sum_squared_error'", "-") in three.fields
+
+
 def test_results_are_those_of_metrics_jsonl_and_the_lowest_error_is_the_best(folder):
   found = comparison.compare([folder / "a", folder / "b"])
   rows = {row.name: row for row in found.results}

@@ -109,6 +109,26 @@ def test_a_run_that_has_just_begun_has_no_lines_and_no_seconds(tmp_path):
   assert found.metrics_of_splits == ["loss"] and found.last("test") == {}
 
 
+def test_a_run_whose_metrics_are_gone_has_not_just_begun(copy):
+  (copy / "metrics.jsonl").unlink()
+  state = facts.gather(copy).state
+  assert state.word == "unknown" and "step 12 of 12" in state.text
+  assert "metrics.jsonl" in state.text
+
+
+def test_a_training_loss_that_did_not_fall_is_said(copy):
+  assert facts.gather(copy).rise == ""
+  lines = runs.lines(copy)
+  means = [line["loss"] for line in lines if line["kind"] == "epoch"]
+  for line in lines:
+    if line["kind"] == "epoch":
+      line["loss"] = means.pop()  # in the order from behind
+  (copy / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+  said = facts.gather(copy).rise
+  first, last = (line["loss"] for line in lines if line["kind"] == "epoch")
+  assert f"{first:.6g} on average in epoch 1, {last:.6g} on average in epoch 2" in said
+
+
 def test_a_run_without_sessions_is_told_from_its_other_files(copy):
   (copy / sessions.FILE).unlink()
   found = facts.gather(copy)

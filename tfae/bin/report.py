@@ -41,8 +41,7 @@ def main():
   if exported:
     exported = exports.check(exported, run)
   drawn = (*pictures.draw(material, args.tsne), *pictures.film(workdir))
-  notes = [f"The data of the run can't be had, so the pictures are of the test images that it "
-           f"keeps, without labels. {material.without_data}"] if material.without_data else []
+  notes = [note for note in (_data(material), run.rise) if note]
   text = page.page(run, sessions.versions(), drawn, curves.draw(run), exported,
                    shown=_shown(material), notes=notes, written=time.time())
   files.write(out, text)
@@ -60,6 +59,15 @@ def _shown(material):
     return None
   return (f"Of the weights of step {material.step:,} and {len(material.images):,} test images, "
           "chosen at random.")
+
+
+def _data(material):
+  """Returns why the data can't be shown, and the way out, in sentences; '' where they can."""
+  if not material.without_data:
+    return ""
+  found = "--data_dir=DIR says where they are." if material.experiment else ""
+  return ("The data of the run can't be had, so the pictures are of the test images that it keeps, "
+          f"without labels. {material.without_data} {found}").rstrip()
 
 
 def _check(checkpoint, run):

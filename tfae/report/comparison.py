@@ -104,7 +104,10 @@ def _fields(runs):
     values["data, sha256"] = run.data["sha256"][:12] + "..."
   for name in dict.fromkeys(name for values in found for name in values):
     row = [values.get(name, "-") for values in found]
-    if len(set(row)) > 1:
+    # What the folder of a run of tfae.fit does not say need not differ.
+    known = {value for value, run in zip(row, runs)
+             if run.experiment or name.split(".")[0] not in facts.NOT_OF_FIT}
+    if len(known) > 1:
       yield name, *row
 
 

@@ -22,7 +22,7 @@ SPLITS = ("train", "validation", "test")
 _LINE = ("kind", "step", "epoch", "timing", "closing")  # what is no metric in a line
 _CHECKPOINT = re.compile(r"ckpt-(\d+)\.(index|data-\d+-of-\d+)")
 # Of a hand-built model there are no such sections: it is described instead.
-_NOT_OF_FIT = ("data", "model", "task", "transfer", "placement")
+NOT_OF_FIT = ("data", "model", "task", "transfer", "placement")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +106,17 @@ class Facts:
     return list(metrics(lines[0])) if lines else ["loss"]
 
   @property
+  def rise(self):
+    """A sentence, where the last epoch's mean loss is no lower than the first's; else ''."""
+    epochs, losses = self.of_kind("epoch"), self.series("epoch", "loss")[1]
+    if len(losses) < 2 or losses[-1] < losses[0]:
+      return ""
+    first, last = (f"{loss:.6g} on average in epoch {line['epoch']}"
+                   for loss, line in ((losses[0], epochs[0]), (losses[-1], epochs[-1])))
+    return (f"The training loss did not fall: {first}, {last}. A lower learning rate or the "
+            "optimizer's clip_norm=1 may help.")
+
+  @property
   def placement_asked(self):
     """The placement of the config in words."""
     return ", ".join(f"{s.name.partition('.')[2]} {s.value}" for s in self.settings
@@ -182,7 +193,7 @@ def gather(workdir):
     description = config["fit"]["model"]
     options = {name: value for name, value in config["fit"].items() if name != "model"}
     written = experiments.from_json({**experiments.to_json(experiments.Experiment()), **options})
-    fields = settings.of(written, leave=_NOT_OF_FIT)
+    fields = settings.of(written, leave=NOT_OF_FIT)
   else:
     written, fields = experiment, settings.of(experiment)
   rows, missing = (), ""
@@ -217,8 +228,11 @@ def _state(in_training, lines, sessions, step, total):
   if last and last.how == "signal":
     return State("interrupted", f"Stopped by signal {last.why} at {where}; the same command "
                                 "resumes it.")
-  if not lines:
+  if not lines and not step:
     return State("just begun", f"Just begun: no line of metrics.jsonl yet; {where}.")
+  if not lines:
+    return State("unknown", f"metrics.jsonl has no whole line, though there is a checkpoint of "
+                            f"{where}: what was measured can't be shown.")
   return State("interrupted", f"Not complete, and no process is training: it was killed or failed "
                               f"at {where} or later. The same command resumes it.")
 

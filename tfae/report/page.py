@@ -8,7 +8,7 @@ from tfae.report.markup import document, folded, join, pairs, picture, table, ta
 from tfae.report.words import exact
 
 _MOOD = {"complete": "good", "stopped early": "good", "in training": "warn", "just begun": "warn",
-         "interrupted": "warn", "diverged": "bad"}
+         "interrupted": "warn", "unknown": "warn", "diverged": "bad"}
 _TASKS = {"reconstruct": "an autoencoder", "variational": "a variational autoencoder",
           "classify": "a classifier", "probe": "a classifier on the codes of a frozen encoder"}
 _SECTIONS = {"data": "The data", "results": "What the model gives back", "codes": "The codes",
