@@ -86,8 +86,8 @@ def test_a_run_that_was_killed_ends_with_the_film_of_one_that_was_not_byte_for_b
   def kill(step):
     raise runs.Killed(step)
 
-  # In the first epoch, at the end of it, and where the newest checkpoint knows less than the film.
-  for step, seconds in ((4, 0.0), (23, 0.0), (40, 1e6), (65, 1e6)):
+  # In the first epoch, at its end, and later; the film knows more than the newest checkpoint.
+  for step, seconds in ((13, 1e6), (23, 0.0), (40, 1e6), (65, 1e6)):
     changed = runs.replace(EXPERIMENT, checkpoints=ex.Checkpoints(seconds))
     with pytest.raises(runs.Killed), runs.stops(step, after=kill):
       training.train(changed, tmp_path, data=DATA)
@@ -216,8 +216,8 @@ def test_later_and_torn_frames_and_zeros_after_a_power_cut_are_left_out(tmp_path
   assert film.read(tmp_path).steps == [0, 5]
   path.write_bytes(content + bytes(4 * 32))
   assert same(film.read(tmp_path), film_)
-  again = film_._replace(steps=[10], frames=film_.frames[2:])
-  filmed(tmp_path, again, step=9)
+  again = film_._replace(steps=[5, 10], frames=film_.frames[1:])
+  filmed(tmp_path, again, step=4)
   assert path.read_bytes() == content
 
 
