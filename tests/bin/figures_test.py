@@ -31,6 +31,8 @@ CASES = {
     "wrong size": ["--workdir={tmp}/conv", "--image={tmp}/large.png"],
     "no run": ["--workdir={tmp}/nowhere"],
     "no workdir": [],
+    "no view": ["--workdir={tmp}/conv", "--only="],
+    "no checkpoint": ["--workdir={tmp}/conv", "--checkpoint=17"],
     "no images": ["--workdir={tmp}/conv", "--images=0"],
     "no folder": ["--workdir={tmp}/conv", "--out={tmp}/x.png/figures"],
 }
@@ -134,6 +136,8 @@ def test_the_list_has_every_view(outcomes):
     ("wrong size", "has 9 x 8 pixels"),
     ("no run", "holds no run"),
     ("no workdir", "--workdir is missing"),
+    ("no view", "--only=: names no view"),
+    ("no checkpoint", "--checkpoint=17: expected 'latest', 'best' or one of the steps 20, 0."),
     ("no images", "images"),
     ("no folder", "can't be made"),
 ])

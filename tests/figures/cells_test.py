@@ -67,3 +67,9 @@ def test_values_have_the_colours_of_the_map_and_constant_ones_that_of_its_middle
 
 def test_formula_signs_in_a_name_are_text():
   style.png(cells.image_grid(drawn.images(1), captions=["$\\frac$"], row_names=["$x"]))
+
+
+def test_a_caption_under_tall_images_and_the_name_of_a_low_colour_bar_have_room():
+  figure = cells.image_grid([np.zeros((40, 4, 1))] * 3, 3, captions=["0.0123"] * 3)
+  assert drawn.texts(figure).count("0.0123") == 3
+  drawn.inside(cells.image_grid([np.zeros((4, 40, 1))], bar=("gray", 0, 1, "a long name")))

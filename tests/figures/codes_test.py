@@ -126,3 +126,20 @@ def test_kl_bars_are_sorted_with_the_total_and_the_active_dimensions():
   assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == list("14023")
   assert "3.50 nats in total, 3 of 5 dimensions" in " ".join(found).replace("\n", " ")
   drawn.inside(figure)
+
+
+def test_many_classes_of_long_names_leave_the_points_room():
+  figure = codes.scatter(np.random.default_rng(0).normal(size=(200, 2)), np.arange(200) % 100,
+                         [f"a rather long name, number {i}" for i in range(100)])
+  drawn.inside(figure)
+  assert figure.axes[0].bbox.width / figure.dpi > 3.5  # inches
+
+
+def test_the_kl_of_dimensions_that_carry_nothing_is_not_written():
+  figure = codes.kl_bars(np.array([0.5, 0.000123] + [1e-5] * 30))
+  assert [text.get_text() for text in figure.axes[0].texts if text.get_text()] == ["0.50"]
+
+
+def test_tsne_of_codes_that_are_all_the_same_is_refused():
+  with pytest.raises(InputError, match="all 20 are the same"):
+    codes.tsne(np.zeros((20, 4)))

@@ -84,3 +84,20 @@ def test_series_that_can_not_be_drawn_are_named(series, message):
 def test_a_logarithm_of_zero_is_refused():
   with pytest.raises(InputError, match="log=True: the smallest value is 0"):
     curves.curves({"a": ([1, 2], [0.0, 1.0])}, "x", "y", log=True)
+
+
+@pytest.mark.parametrize("runs", [4, 15])
+def test_the_final_values_of_many_curves_that_end_at_the_top_are_not_cut(runs):
+  figure = curves.curves({(f"run {i}", part): ([0, 1], [0.0, 1 + i / 1000]) for i in range(runs)
+                          for part in ("training", "validation")}, "x", "y", "A title")
+  drawn.inside(figure)
+  texts = " ".join(drawn.texts(figure))
+  assert all(texts.count(f"{1 + i / 1000:.3f}") == 2 for i in range(runs))
+  (axes,) = figure.axes
+  assert all(Text.get_window_extent(text).y1 < axes.bbox.y1 + 12 for text in axes.texts)
+  assert axes.bbox.width > 300 * figure.dpi / 120  # the legend stands beside the curves
+
+
+def test_a_runs_name_of_formula_signs_is_text():
+  figure = curves.curves({"_a$_$": ([0, 1], [0.0, 1.0])}, "x", "y")
+  assert any(r"_a\$_\$" in text for text in drawn.texts(figure))

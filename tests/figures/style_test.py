@@ -55,10 +55,12 @@ def test_montage_and_diagram_need_no_matplotlib():
 @pytest.mark.parametrize("value, digits, text", [
     (0, 3, "0"), (0.0640, 3, "0.0640"), (4.5, 3, "4.50"), (105.14, 4, "105.1"), (145, 3, "145"),
     (12345.6, 3, "12,346"), (1.25e-7, 3, "1.25e-7"), (2.5e8, 3, "2.50e8"), (-0.5, 3, "-0.500"),
-    (-2e-5, 2, "-2.0e-5")])
+    (-2e-5, 2, "-2.0e-5"), (99.96, 3, "100"), (999.96, 4, "1,000"), (-99.96, 3, "-100"),
+    (999999.9, 3, "1.00e6"), (float("inf"), 3, "inf"), (float("nan"), 3, "nan")])
 def test_numbers_have_as_many_digits_as_asked(value, digits, text):
   assert style.number(value, digits) == text
-  assert float(text.replace(",", "")) == pytest.approx(value, rel=10.0**(1 - digits))
+  assert float(text.replace(",", "")) == pytest.approx(value, rel=10.0**(1 - digits),
+                                                         nan_ok=True)
 
 
 def test_a_text_that_is_too_wide_is_cut_to_fit_and_another_is_left_alone():
@@ -79,3 +81,12 @@ def test_a_text_of_formula_signs_is_text():
   assert style.text_width("$", 8) > 0
   figure, _ = style.new_figure("costs $5 and $\\frac", 4, 3)
   style.png(figure)
+
+
+def test_a_users_text_is_neither_mathematics_nor_hidden():
+  figure, axes = style.new_figure("$x_$_")
+  axes.plot([1, 2], [1, 2], label=style.plain("_hidden$_$"))
+  style.legend(axes)
+  style.png(figure)
+  (entry,) = axes.get_legend().get_texts()
+  assert entry.get_text().endswith(r"_hidden\$_\$")

@@ -120,3 +120,16 @@ def test_inputs_that_excite_have_their_names_and_values():
 def test_what_is_no_kernel_or_map_is_refused(call, message):
   with pytest.raises(InputError, match=message):
     call()
+
+
+def test_of_very_many_channels_the_first_are_shown_and_the_title_says_so():
+  maps = np.random.default_rng(0).random((2, 3, 3, 2000))
+  figure = weights.channel_maps(maps, np.zeros((2, 3, 3, 1)), title="Codes")
+  assert "Codes, the first 64 of 2,000 channels" in " ".join(drawn.texts(figure)).replace("\n", " ")
+  assert len(figure.axes[0].get_images()) == 2 * (1 + 64)
+
+
+def test_a_single_map_has_the_name_of_its_values_and_no_number():
+  figure = weights.response_maps(np.ones((2, 5, 1)), np.zeros((2, 5, 1)))
+  captions = [text.get_text() for text in figure.axes[0].texts]
+  assert "response" in captions and "0" not in captions

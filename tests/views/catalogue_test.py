@@ -172,6 +172,13 @@ def test_the_scatter_shows_the_codes_or_their_principal_components(materials):
   assert f"{variances[0] / variances.sum():.1%} of the variance" in axes.get_xlabel()
 
 
+def test_codes_that_are_all_the_same_have_no_principal_components(folders):
+  material = Material(folders["variational"], images=20)
+  material.__dict__["_found"] = {"codes": (np.ones((20, 5), np.float32), None)}
+  with pytest.raises(InputError, match="all 20 codes are the same"):
+    drawn("scatter", material)
+
+
 def test_tsne_is_that_of_the_seed(folders):
   material = Material(folders["plane"], images=30, seed=2)
   axes, = drawn("tsne", material).axes

@@ -49,6 +49,8 @@ def main():
     return 0
   workdir = cli.required("workdir")
   views = catalogue.chosen(args.only, ("tsne",) if args.tsne else ())
+  if not views:
+    raise InputError("--only=: names no view. Leave it out for all; --list says which there are.")
   for flag, names in (("layer", _OF_LAYER), ("image", _OF_IMAGE)):
     if getattr(args, flag) and not any(view.name in names for view in views):
       raise InputError(f"--{flag}={getattr(args, flag)}: has no effect on "
@@ -68,6 +70,7 @@ def main():
     print(f"without the data: {material.without_data} Drawn from the images that the run keeps, "
           "without labels.", file=sys.stderr)
   cli.import_tensorflow()  # not before the input has been checked
+  _check(args.checkpoint, workdir)
   if args.layer and not material.reason("model"):
     from tfae.views import responses
     responses.layer_of(material.model, args.layer)
@@ -90,6 +93,15 @@ def main():
           f"{time.monotonic() - start:.2f} s", flush=True)
   print(f"{drawn} of {len(views)} views in {time.monotonic() - began:.1f} s")
   return int(bool(missing and args.only is not None))
+
+
+def _check(checkpoint, workdir):
+  """Raises InputError for a checkpoint that the run does not have."""
+  from tfae import checkpoint as checkpoints
+  steps = [*map(str, checkpoints.steps(pathlib.Path(workdir) / "checkpoints"))]
+  if checkpoint not in ("latest", "best", *steps):
+    raise InputError(f"--checkpoint={checkpoint}: expected 'latest', 'best' or one of the steps "
+                     f"{', '.join(steps)}.")
 
 
 def _image(workdir, path):

@@ -50,7 +50,9 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
   rows, columns = near_square(len(images), None, columns)
   zoom = max(1, round(cell / max(first.shape[:2])))
   high, wide = (side * zoom for side in first.shape[:2])
-  step_x = wide + gap
+  # A tall image leaves its caption no room.
+  lines_of_all = [line for caption in captions or () for line in caption.split("\n")]
+  step_x = max(wide, min(_CELL, _widest(lines_of_all, style.SMALL))) + gap
   texts = [(captions or [""] * len(images))[row * columns:(row + 1) * columns]
            for row in range(rows)]
   lines = [max(text.count("\n") + 1 if text else 0 for text in row) for row in texts]
@@ -59,11 +61,16 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
   left = _MARGIN + _widest(row_names, style.SMALL) + (_LINE if y_label else 0)
   right = _MARGIN + (bar is not None) * 95
   width = max(left + columns * step_x - gap + right, _SMALLEST)
+  inset = (step_x - gap - wide) // 2
   left += (width - left - right - columns * step_x + gap) // 2  # in the middle of a wider figure
   title = style.wrap(title, width - 2 * _MARGIN, style.TITLE) if title else ""
   top = _MARGIN + (24 * (title.count("\n") + 1) if title else 0) + (_LINE if column_names else 0)
   tops = [top + sum(steps[:row]) for row in range(rows)]
   bottom = top + sum(steps) - gap
+  tall = min(bottom - top, 260)  # pixels of the colour bar, whose name has to fit beside it
+  if bar is not None:
+    tall = max(tall, math.ceil(style.text_width(bar[3], style.TEXT)))
+    bottom = max(bottom, top + tall)
   half = style.text_width(y_label or "", style.TEXT) / 2 + _MARGIN
   height = max(bottom + _MARGIN + (_LINE if x_label else 0), math.ceil(2 * half))
   # The data of the one axes are pixels, from the top left.
@@ -75,7 +82,7 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
     axes.text(x, y, text, fontsize=size, color=style.INK, parse_math=False, **where)
 
   for index, image in enumerate(images):
-    x, y = left + index % columns * step_x, tops[index // columns]
+    x, y = left + index % columns * step_x + inset, tops[index // columns]
     if image is None:
       continue
     # Whole numbers in three channels: through a colour map, or as floats, a pixel may be one off.
@@ -94,7 +101,7 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
   for column, name in enumerate(column_names or ()):
     # A name may lie over the columns beside it that have none.
     free = 2 if not any(column_names[column + 1:column + 2]) else 1
-    write(left + column * step_x + wide / 2, top - 5,
+    write(left + column * step_x + inset + wide / 2, top - 5,
           style.shorten(name, free * step_x - 2, style.SMALL), ha="center", va="bottom")
   if title:
     write(width / 2, _MARGIN - 2, title, style.TITLE, ha="center", va="top")
@@ -106,7 +113,6 @@ def image_grid(images, columns=None, *, title=None, captions=None, frames=None, 
           va="center", rotation=90)
   if bar is not None:
     colours, low, high_value, label = bar
-    tall = min(bottom - top, 260)
     place = ((width - right + 14) / width, 1 - (top + tall) / height, 12 / width, tall / height)
     low, high_value = (low, high_value) if high_value > low else (low - 0.5, high_value + 0.5)
     style.colour_bar(figure, ScalarMappable(Normalize(low, high_value), colours), label,

@@ -24,6 +24,8 @@ def tsne(codes, seed=0, perplexity=30.0):
   codes = checks.array("codes", codes, ("n", "dimensions"))
   if len(codes) < 5:
     raise InputError(f"codes has shape {list(codes.shape)}: t-SNE needs at least 5 codes.")
+  if (codes == codes[0]).all():
+    raise InputError(f"codes: all {len(codes):,} are the same; nothing tells them apart.")
   init = "pca" if codes.shape[1] > 1 else "random"
   return TSNE(2, perplexity=min(perplexity, (len(codes) - 1) / 3), init=init,
               random_state=seed).fit_transform(codes)
@@ -44,15 +46,19 @@ def scatter(points, labels=None, class_names=None, axis_names=("dimension 0", "d
   labels, names = checks.labels("labels", labels, len(points), class_names)
   there = [] if labels is None else [int(label) for label in np.unique(labels)]
   legend_columns = -(-len(there) // 25)
+  texts = {label: style.plain(f"{style.shorten(names[label], 140, style.SMALL)} "
+                              f"({np.count_nonzero(labels == label):,})") for label in there}
+  widest = max([60, *(style.text_width(text, style.SMALL) for text in texts.values())])
   figure, axes = style.new_figure(title or checks.plural(len(points), "code"),
-                                  width=5.6 + 1.3 * legend_columns, height=5.4)
+                                  height=5.4,
+                                  width=5.6 + (widest / style.DPI + 0.6) * legend_columns)
   size = float(np.clip(24000 / len(points), 5, 40))
   if labels is None:
     axes.scatter(*points.T, s=size, color=style.COLOURS[0], alpha=0.6, linewidths=0)
   for label in there:
     own = points[labels == label]
     axes.scatter(*own.T, s=size, alpha=0.7, linewidths=0, **style.class_style(label),
-                 label=f"{style.shorten(names[label], 140, style.SMALL)} ({len(own):,})")
+                 label=texts[label])
   if there:
     drawn = figure.legend(loc="outside right upper", fontsize=style.SMALL, frameon=False,
                           ncols=legend_columns, labelcolor=style.INK, title="class (count)",
@@ -173,8 +179,9 @@ def kl_bars(kl, title=None):
   colours = [style.COLOURS[0] if kl[index] > ACTIVE else style.FAINT for index in order]
   bars = axes.bar(range(len(kl)), kl[order], color=colours, width=0.8)
   if len(kl) <= 32:
-    axes.bar_label(bars, [style.number(kl[index]) for index in order], fontsize=style.SMALL - 1,
-                   color=style.INK, padding=2)
+    digits = 3 if len(kl) <= 16 else 2  # else they run into each other
+    axes.bar_label(bars, [style.number(kl[index], digits) if kl[index] > ACTIVE else ""
+                          for index in order], fontsize=style.SMALL - 1, color=style.INK, padding=2)
   step = -(-len(kl) // 40)
   axes.set_xticks(range(0, len(kl), step), [str(index) for index in order[::step]])
   axes.set(xlabel="latent dimension, largest first", ylabel="KL divergence, nats")

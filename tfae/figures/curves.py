@@ -5,11 +5,12 @@ import numpy as np
 from tfae.errors import InputError
 from tfae.figures import checks, style
 
+_MOST_BESIDE = 12  # curves whose last values and names have room in the picture
 _DECADES = 2  # from where on positive values are drawn on a logarithmic scale
 
 
 def curves(series, x_label, y_label, title=None, log=None):
-  """Returns a Figure of curves, each with its last value at its end.
+  """Returns a Figure of curves, each with its last value at its end; of many in the legend.
 
   A value that is not finite is left out; the last finite one before it has a cross, so that a run
   that diverged shows where.
@@ -40,21 +41,28 @@ def curves(series, x_label, y_label, title=None, log=None):
   axes.set(xlabel=x_label, ylabel=y_label, **({"yscale": "log"} if log else {}))
   runs = list(dict.fromkeys(_run(name) for name in series))
   parts = list(dict.fromkeys(_part(name) for name in series))
-  ends = []
+  ends, many = [], len(series) > _MOST_BESIDE
   for name, (x, y) in series.items():
     finite = np.isfinite(y)
     if not finite.any():
       continue
     look = style.class_style(runs.index(_run(name)))
     marker = {"marker": look["marker"], "markersize": 3.5} if len(x) <= 40 else {}
-    axes.plot(x[finite], y[finite], color=look["color"], linewidth=1.5, label=_name(name),
-              linestyle=style.LINES[parts.index(_part(name)) % len(style.LINES)], **marker)
     last = np.flatnonzero(finite)[-1]
+    label = style.plain(_name(name)) + (f": {style.number(y[last], 4)}" if many else "")
+    axes.plot(x[finite], y[finite], color=look["color"], linewidth=1.5, label=label,
+              linestyle=style.LINES[parts.index(_part(name)) % len(style.LINES)], **marker)
     if last < len(y) - 1:
       axes.plot(x[last], y[last], marker="x", color=style.WRONG, markersize=9, markeredgewidth=2)
     ends.append((x[last], y[last], look["color"]))
-  _write_ends(axes, ends, log)
-  style.legend(axes)
+  if many:
+    widest = max(style.text_width(line.get_label(), style.SMALL) for line in axes.get_lines())
+    figure.set_size_inches(6.4 + widest / style.DPI + 0.5, max(3.8, 0.17 * len(series) + 0.6))
+    figure.legend(loc="outside right upper", fontsize=style.SMALL, frameon=False,
+                  labelcolor=style.INK)
+  else:
+    _write_ends(axes, ends, log)
+    style.legend(axes)
   return figure
 
 
@@ -69,7 +77,7 @@ def means(series, x_label, y_label, title=None):
   figure, axes = style.new_figure(title)
   for index, (name, points) in enumerate(_some(series).items()):
     x, mean, deviation = (checks.array(f"series[{name!r}]", values, ("n",)) for values in points)
-    axes.errorbar(x, mean, deviation, capsize=3, linewidth=1.5, label=name,
+    axes.errorbar(x, mean, deviation, capsize=3, linewidth=1.5, label=style.plain(name),
                   **style.class_style(index))
   axes.set(xscale="log", xlabel=x_label, ylabel=y_label)
   style.legend(axes)
@@ -108,10 +116,15 @@ def _write_ends(axes, ends, log):
   share = (lambda y: np.log(y / low) / np.log(high / low)) if log else (
       lambda y: (y - low) / (high - low))
   right, height = axes.get_xlim()[1], 0.055
+  ends = sorted(ends, key=lambda end: end[1])
   places = []
-  for x, y, colour in sorted(ends, key=lambda end: end[1]):
+  for _, y, _ in ends:
     places.append(max(share(y), places[-1] + height if places else -np.inf))
-    axes.annotate(style.number(y, 4), (x, y), xytext=(1.01, places[-1]), textcoords="axes fraction",
+  # None above the axes: the upper ones push those below them down again.
+  for index in range(len(places)):
+    places[-1 - index] = min(places[-1 - index], 1 - index * height)
+  for (x, y, colour), place in zip(ends, places):
+    axes.annotate(style.number(y, 4), (x, y), xytext=(1.01, place), textcoords="axes fraction",
                   fontsize=style.SMALL, color=style.INK, va="center",
                   arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.7})
   axes.set_xlim(right=right)

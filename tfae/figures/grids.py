@@ -80,7 +80,8 @@ def one_hot_labels(images, labels, class_names=None, title=None):
                 extent=(column - wide, column + wide, -0.7, -0.7 - _ROWS_OF_AN_IMAGE))
   axes.set(xlim=(-0.5, len(images) - 0.5), ylim=(len(names) - 0.5, -0.9 - _ROWS_OF_AN_IMAGE),
            xticks=[])
-  axes.set_yticks(range(len(names)), [style.shorten(name, 160, style.SMALL) for name in names])
+  axes.set_yticks(range(len(names)),
+                  [style.plain(style.shorten(name, 160, style.SMALL)) for name in names])
   style.thin_ticks(axes.yaxis, len(names), 40)
   axes.grid(False)
   axes.tick_params(length=0)

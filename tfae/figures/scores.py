@@ -123,8 +123,9 @@ def confusion_matrix(labels, predictions, class_names=None, title=None):
       f"{checks.plural(len(labels), 'example')}", width=side + 0.8, height=side)
   axes.grid(False)
   drawn = axes.imshow(share, cmap=style.SEQUENTIAL, vmin=0, vmax=1)
+  ticks = [style.plain(style.shorten(name, 130, style.SMALL)) for name in names]
   for axis in (axes.xaxis, axes.yaxis):
-    axis.set_ticks(range(classes), [style.shorten(name, 130, style.SMALL) for name in names])
+    axis.set_ticks(range(classes), ticks)
     style.thin_ticks(axis, classes, 40)
   if max(map(len, names)) > 3:
     axes.tick_params(axis="x", rotation=60)

@@ -3,6 +3,7 @@
 import bisect
 import functools
 import io
+import math
 import textwrap
 
 import matplotlib
@@ -44,7 +45,7 @@ def new_figure(title=None, width=6.0, height=4.0):
   figure = Figure(figsize=(width, height), layout=layout, facecolor="white")
   axes = figure.add_subplot()
   if title:
-    figure.suptitle(wrap(title, width * DPI * 0.97, TITLE), fontsize=TITLE, color=INK)
+    figure.suptitle(plain(wrap(title, width * DPI * 0.97, TITLE)), fontsize=TITLE, color=INK)
   return figure, style_axes(axes)
 
 
@@ -76,7 +77,9 @@ def legend(axes, **options):
 
 def number(value, digits=3):
   """Returns a number in so many significant digits; very small and large ones with an exponent."""
-  size = abs(value)
+  if not math.isfinite(value):
+    return str(float(value))
+  size = abs(float(f"{value:.{digits - 1}e}"))  # as it is written: 99.96 is 100
   if size == 0:
     return "0"
   if size < 1e-4 or size >= 1e6:
@@ -107,6 +110,16 @@ def wrap(text, width, size):
   """Returns `text` on as many lines as `width` pixels need at `size` points."""
   average = text_width(text, size) / max(len(text), 1)
   return "\n".join(textwrap.wrap(text, max(8, int(width / max(average, 1)))))
+
+
+def plain(text):
+  """Returns a user's `text` so that matplotlib writes it as it is.
+
+  Else what stands between two dollars is mathematics, or an error, and a legend leaves out what
+  begins with an underscore.
+  """
+  text = text.replace("$", r"\$")
+  return f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text
 
 
 def thin_ticks(axis, count, most):

@@ -71,7 +71,7 @@ def response_maps(responses, image=None, columns=None, title=None):
                       title, "response")
 
 
-def channel_maps(maps, images=None, columns=None, title=None, value_name="value"):
+def channel_maps(maps, images=None, columns=None, title=None, value_name="value", most=64):
   """Returns a Figure of the channels of codes or responses as images, each channel alone.
 
   All share the sequential map, from the smallest to the largest value.
@@ -83,19 +83,23 @@ def channel_maps(maps, images=None, columns=None, title=None, value_name="value"
     columns: of one image: maps a row.
     title: None: how many channels of which size.
     value_name: what the values are, for the colour bar.
+    most: at most how many channels are shown, the first ones; the title says so.
   """
   maps = checks.array("maps", maps, ("n", "height", "width", "channels"))
   images = None if images is None else checks.images("images", images, len(maps))
   count, high, wide, channels = maps.shape
+  title = title or f"{checks.plural(channels, 'channel')} of {high} x {wide}"
+  if channels > check_int("most", most, 1):
+    maps, title = maps[..., :most], f"{title}, the first {most} of {channels:,} channels"
   low, top = float(maps.min()), float(maps.max())
   drawn = coloured(np.moveaxis(maps, -1, 1), style.SEQUENTIAL, low, top)
   cells = []
   for index, row in enumerate(drawn):
     cells += ([] if images is None else [images[index]]) + [*row]
-  names = ([] if images is None else ["image"]) + [str(channel) for channel in range(channels)]
+  numbers = [str(channel) for channel in range(maps.shape[-1])]
+  names = ([] if images is None else ["image"]) + (numbers if channels > 1 else [value_name])
   options = ({"columns": columns, "captions": names} if count == 1 else
              {"columns": len(names), "column_names": names})
-  title = title or f"{checks.plural(channels, 'channel')} of {high} x {wide}"
   return image_grid(cells, title=title, bar=(style.SEQUENTIAL, low, top, value_name), **options)
 
 

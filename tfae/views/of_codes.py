@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from tfae.errors import InputError
 from tfae.figures import codes, grids, latent, weights
 from tfae.views.view import View, has, reconstructs, several, variational
 
@@ -28,7 +29,11 @@ def _scatter(material):
   names, title = ("dimension 0", "dimension 1"), f"Codes of {count:,} test images"
   if points.shape[1] > _MOST_EXACT:
     from sklearn.decomposition import PCA
-    pca = PCA(2, svd_solver="full").fit(points)
+    if (points == points[0]).all():
+      raise InputError(f"all {count:,} codes are the same: no direction tells them apart")
+    # The first two components only: all of 4,608 numbers a code took 19 s.
+    solver = "arpack" if min(points.shape) > 2 else "full"
+    pca = PCA(2, svd_solver=solver, random_state=material.seed).fit(points)
     shares, size = pca.explained_variance_ratio_, points.shape[1]
     points = pca.transform(points)
     names = [f"principal component {i + 1} ({share:.1%} of the variance)"
