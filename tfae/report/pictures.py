@@ -5,7 +5,6 @@ Which views there are, and what they need, is the catalogue's business.
 
 import dataclasses
 import io
-import pathlib
 import struct
 
 from tfae import film as films
@@ -56,15 +55,17 @@ def draw(material, tsne=False):
 
 
 def film(workdir):
-  """Returns the Pictures, one or none, of a run's film."""
-  path = pathlib.Path(workdir) / films.GIF
+  """Returns the Pictures, one or none, of a run's film.
+
+  Of its frames: the GIF of a run that is in training, was killed or diverged is an older one, or
+  not there yet.
+  """
   named = "film", "the same test images over their reconstructions, as training went on", "training"
   try:
-    return (Picture(*named, content=path.read_bytes()),)
-  except FileNotFoundError:
-    return ()
-  except OSError as error:
-    return (Picture(*named, error=f"{path}: can't be read ({error.strerror})."),)
+    kept = films.read(workdir)
+  except InputError as error:
+    return (Picture(*named, error=str(error)),)
+  return (Picture(*named, content=films.gif(kept)),) if kept and kept.frames else ()
 
 
 def _picture(view, material):
