@@ -11,8 +11,8 @@ export function interpolation($, ends, go, drawn) {
   }
   function show(percent) {
     $("between").value = percent;
-    $("share").textContent = `${Math.round(percent)} %`;
-    $("between").setAttribute("aria-valuetext", `${Math.round(percent)} % of B`);
+    $("share").textContent = `${Math.floor(percent)} %`;
+    $("between").setAttribute("aria-valuetext", `${Math.floor(percent)} % of B`);
   }
   function move(percent) { show(percent); at(percent / 100); }
   function stop() {
