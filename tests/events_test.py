@@ -1,5 +1,6 @@
 """tfae.events, tfae.pictures, tfae.projector: what TensorBoard reads is what there was."""
 
+import dataclasses
 import json
 import pathlib
 import sys
@@ -179,6 +180,15 @@ def test_the_projector_has_the_codes_to_the_bit_and_each_image_at_its_place(whol
     top, left = i // 3 * 4, i % 3 * 3
     assert (pixels[top:top + 4, left:left + 3] == image).all()
   assert not pixels[8:].any()
+
+
+def test_classes_have_their_names_in_the_projector_and_a_tab_makes_no_column(tmp_path):
+  labelled = {name: dataclasses.replace(split, labels=np.arange(len(split)) % 2)
+              for name in ("train", "validation", "test") if (split := getattr(DATA, name))}
+  named = dataclasses.replace(DATA, **labelled, class_names=("cats", "a\tdog"))
+  training.train(runs.replace(EXPERIMENT, epochs=1), tmp_path, data=named)
+  path = tmp_path / "tensorboard" / embedding(tmp_path)[-1].metadata_path
+  assert path.read_text() == "cats\na dog\ncats\na dog\ncats\n"
 
 
 def test_what_the_projector_is_given_is_what_it_reads(tmp_path):

@@ -226,7 +226,10 @@ def test_a_film_of_other_images_or_of_nothing_known_is_begun_anew(tmp_path):
   for film_ in (made(shape=(3, 4, 3, 1)), made(seed=1)):
     filmed(tmp_path, film_)
     assert same(film.read(tmp_path), film_)
-  for content in (b"", b"{}\n", b"\xff\n123", b'{"shape": [1], "steps_per_epoch": 1}\n'):
+  whole = (tmp_path / film.FRAMES).read_bytes()
+  no_epoch = whole.replace(b'"steps_per_epoch": 10', b'"steps_per_epoch": 0')
+  assert no_epoch != whole
+  for content in (b"", b"{}\n", b"\xff\n123", b'{"shape": [1], "steps_per_epoch": 1}\n', no_epoch):
     (tmp_path / film.FRAMES).write_bytes(content)
     assert film.read(tmp_path) is None
     filmed(tmp_path, made())

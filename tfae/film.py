@@ -102,6 +102,8 @@ def read(workdir):
     record = np.dtype([("step", "<i8"), ("pixels", "u1", shape)])
   except (ValueError, KeyError, TypeError):
     return None  # torn, or no film
+  if len(shape) != 4 or shape[-1] not in (1, 3) or min(shape) < 1 or steps_per_epoch < 1:
+    return None
   records = np.frombuffer(rest, record, len(rest) // record.itemsize)
   if not len(records) or records["step"][0] != -1:
     return None

@@ -116,10 +116,13 @@ class Pictures:
     test, model = self._data.test, self._run.model
     n = projector.shown(min(self._logging.projector, len(test)), math.prod(model.code_shape))
     part = Split(test.images[:n], None if test.labels is None else test.labels[:n])
+    names = part.labels
+    if names is not None and self._data.class_names:
+      names = [self._data.class_names[label] for label in names]
     projector.write(pathlib.Path(self._workdir) / events.FOLDER,
                     computed(model.encode, part, chunk_size(model)),
                     film.to_bytes(part.images, self._data.max_value) if self._in_colours else None,
-                    part.labels)
+                    names)
 
 
 def _name(variable):

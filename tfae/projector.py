@@ -26,7 +26,7 @@ def write(folder, codes, images, labels=None):
     folder: pathlib.Path, of the event files.
     codes: float `[n, ...]`, flattened.
     images: uint8 `[n, height, width, 1 or 3]`, or None: points without images.
-    labels: integers `[n]`, or None.
+    labels: n numbers or names, or None.
 
   Raises:
     InputError: a full disk, or a folder that can't be written.
@@ -39,7 +39,8 @@ def write(folder, codes, images, labels=None):
                                        for row in codes.tolist()))
   if labels is not None:
     entry.metadata_path = _LABELS
-    files.write(folder / _LABELS, "".join(f"{label}\n" for label in labels))
+    files.write(folder / _LABELS, "".join(
+        f"{' '.join(str(label).split())}\n" for label in labels))  # a tab is another column
   if images is not None:
     height, width = images.shape[1:3]
     entry.sprite.image_path = _SPRITE
