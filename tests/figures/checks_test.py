@@ -21,6 +21,11 @@ def test_what_are_no_images_is_named(value, message):
     checks.images("pictures", value)
 
 
+def test_images_of_other_units_are_refused():
+  with pytest.raises(InputError, match="values up to 255: expected floats in .0, 1.. Divide by"):
+    checks.images("images", np.full((1, 2, 2, 1), 255.0))
+
+
 def test_images_outside_the_range_are_clipped_and_the_callers_array_is_left_alone():
   given = np.array([-0.5, 0.25, 1.5]).reshape(1, 1, 3, 1)
   assert checks.images("images", given).ravel().tolist() == [0, 0.25, 1]

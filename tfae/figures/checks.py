@@ -4,6 +4,8 @@ import numpy as np
 
 from tfae.errors import InputError, shown
 
+_FAR = 10.0  # what a model gives may leave [0, 1]; images up to this are of other units
+
 
 def array(name, values, shape, *, finite=True):
   """Returns `values` as a numeric array of at least one element.
@@ -44,12 +46,16 @@ def images(name, values, count=None):
     count: how many there must be; None: any number above 0.
 
   Raises:
-    InputError: as `array`; integers, which are not in [0, 1]; channels that are no picture.
+    InputError: as `array`; integers, which are not in [0, 1], or floats up to 255; channels that
+      are no picture.
   """
   found = array(name, values, ("n", "height", "width", "1 or 3"))
   if found.dtype.kind != "f":
     raise InputError(f"{name} has dtype {found.dtype}: expected floats in [0, 1]. Divide by the "
                      "largest value, 255 for uint8.")
+  if found.min() >= 0 and found.max() > _FAR:
+    raise InputError(f"{name} has values up to {found.max():g}: expected floats in [0, 1]. Divide "
+                     "by the largest value that a pixel can have.")
   if found.shape[-1] not in (1, 3):
     raise InputError(f"{name} has shape {list(found.shape)}: expected 1 channel (grey) or 3 (red, "
                      "green, blue). Show other channels each alone, as weights.channel_maps does.")

@@ -133,7 +133,7 @@ def _convolutions(number):
     reason = material.reason("model")
     if reason or len(_kernels(material)) >= number:
       return reason
-    return f"the encoder has {len(_kernels(material))} convolutions, needs {number}"
+    return f"of the encoder's layers {len(_kernels(material))} are convolutions, it takes {number}"
   return need
 
 
