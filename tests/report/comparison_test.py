@@ -132,4 +132,18 @@ def test_plain_tables_are_aligned_and_long_values_are_cut(folder):
   column = header.index("a")
   assert all(line[column - 2:column] == "  " for line in lines[:lines.index("")])
   assert any(line.startswith("optimizer.name") for line in lines)
-  assert comparison._aligned(["x"], [["y" * 99]])[1] == "y" * 41 + "..."
+  assert comparison._aligned([["x"], ["y" * 99]])[1] == "y" * 41 + "..."
+
+
+def test_of_many_runs_four_stand_beside_each_other_with_all_of_their_results():
+  names = tuple(f"run{number}" for number in range(9))
+  loss = comparison.Row("test: loss", tuple(f"{number}.5" for number in range(9)),
+                        tuple(range(9)), best=(5,))
+  found = comparison.Comparison(names, (), (), (("seed", *map(str, range(9))),), (loss,), ())
+  lines = comparison.tables(found)
+  assert [line.split()[1:] for line in lines if line.startswith("result")] == [
+      ["run0", "run1", "run2", "run3"], ["run4", "run5", "run6", "run7"], ["run8"]]
+  assert [line.split()[2:] for line in lines if line.startswith("test: loss")] == [
+      ["0.5", "1.5", "2.5", "3.5"], ["4.5", "5.5", "*", "6.5", "7.5"], ["8.5"]]
+  assert sum((line.split()[1:] for line in lines if line.startswith("seed")), []) == list(
+      "012345678")

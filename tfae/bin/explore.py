@@ -58,6 +58,7 @@ def main():
   }, small, flat)
   with files.writing(out):
     out.parent.mkdir(parents=True, exist_ok=True)
+  files.clear_stale(out.parent)
   files.write(out, content)
   print(f"{out}: {len(content):,} bytes, of them the model {len(weights):,} before it is packed; "
         f"{len(flat):,} examples, {flat.shape[1]:,} numbers a code. Open it in a browser.")

@@ -13,6 +13,7 @@ _HIGHER = ("accuracy", "clean_accuracy", "elbo", "log_likelihood", "auroc", "ave
 # Their value depends on how a task is set, not on the images alone.
 _OF_TASK = ("loss", "clean_loss", "elbo")
 _WIDEST = 44  # characters of a cell on the terminal
+_TOGETHER = 4  # runs beside each other there
 _KINDS = ("test", "validation", "pca", "log_likelihood", "anomaly")
 
 
@@ -141,17 +142,24 @@ def _best(name, values):
 
 
 def tables(comparison):
-  """Returns the two tables as plain text, in lines; '*' marks the best, long values are cut."""
+  """Returns the two tables as plain text, in lines; '*' marks the best, long values are cut.
+
+  Of many runs four stand beside each other, then the next four.
+  """
   results = [[row.name, *(text + " *" * (index in row.best) for index, text in
                           enumerate(row.texts))] for row in comparison.results]
   fields = comparison.fields or [("(none)", *("" for _ in comparison.names))]
-  return [*_aligned(["result", *comparison.names], results), "",
-          *_aligned(["config field", *comparison.names], fields)]
+  lines = []
+  for title, rows in (("result", results), ("config field", fields)):
+    for first in range(1, 1 + len(comparison.names), _TOGETHER):
+      lines += ["", *_aligned([[row[0], *row[first:first + _TOGETHER]]
+                               for row in ([title, *comparison.names], *rows)])]
+  return lines[1:]
 
 
-def _aligned(header, rows):
+def _aligned(rows):
   rows = [[cell if len(cell) <= _WIDEST else cell[:_WIDEST - 3] + "..." for cell in row]
-          for row in (header, *rows)]
+          for row in rows]
   widths = [max(map(len, column)) for column in zip(*rows)]
   return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
           for row in rows]

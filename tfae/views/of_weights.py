@@ -133,7 +133,7 @@ def _convolutions(number):
     reason = material.reason("model")
     if reason or len(_kernels(material)) >= number:
       return reason
-    return f"of the encoder's layers {len(_kernels(material))} are convolutions, it takes {number}"
+    return f"the encoder's convolutions: {len(_kernels(material))}; needed: {number}"
   return need
 
 
