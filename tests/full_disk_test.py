@@ -75,7 +75,8 @@ def assert_intact(workdir, whole):
     *(pytest.param(*case, marks=pytest.mark.full) for case in (
         ("before data", 1, 0, r"ckpt-0"), ("before data", 5, 0, r"ckpt-\d+"),
         ("before data", 6, 8192, r"ckpt-\d+"), ("after data", 4, 0, r"checkpoints/checkpoint"),
-        ("after examples.npy", 1, 0, r"ckpt-0"), ("after config.json", 1, 0, r"ckpt-1")))])
+        ("after examples.npy", 1, 0, r"ckpt-0"), ("after config.json", 1, 0, r"sessions\.jsonl"),
+        ("after sessions.jsonl", 1, 0, r"ckpt-1")))])
 def test_a_full_disk_is_one_error_nothing_is_lost_and_with_room_the_run_ends_with_the_same_bits(
     disk, whole, monkeypatch, point, passing, left, named):
   workdir = disk / "run"
