@@ -4,8 +4,8 @@
     python docs/gallery/make_gallery.py --runs=runs/gallery [--list]
 
 It writes README.md here too; --list prints the table of the README above and makes nothing. The
-runs are those of RUNS below, some ten minutes of training on two cores. Each picture is a view of
-one of them (tfae-figures --list), at most 720 pixels wide, in at most 256 colours.
+runs are those of RUNS below. Each picture is a view of one of them (tfae-figures --list), at most
+720 pixels wide. explorer.png and report.png are not made here: they are what Chromium shows.
 """
 
 import argparse

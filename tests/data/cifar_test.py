@@ -63,6 +63,9 @@ def test_the_unpacked_archive_is_found_in_the_folder_it_makes(folder, tmp_path_f
 
 def test_cifar10_is_a_data_set_by_name(folder):
   data = datasets.load("cifar10", folder, validation=3)
+  # The authors' order: 0 airplane, 3 cat, 9 truck.
+  assert [data.class_names[label] for label in (0, 3, 9)] == ["airplane", "cat", "truck"]
+  assert len(data.class_names) == 10
   assert data.train.images.shape == (12, 32, 32, 3) and data.max_value == 255
   assert len(data.validation) == 3 and len(data.test) == 2
   assert data.classes == 1 + max(split.labels.max()

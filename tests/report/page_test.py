@@ -1,10 +1,12 @@
 """tfae.report.page: the page is whole, needs nothing else, and its numbers are those of the run."""
 
+import io
 import json
 import pathlib
 import sys
 
 import numpy as np
+from PIL import Image
 import pytest
 
 sys.path.append(str(pathlib.Path(__file__).parents[1]))  # for whatever import mode pytest runs in
@@ -170,3 +172,13 @@ def test_a_run_without_any_line_and_one_of_fit_are_pages_too(tmp_path):
   found = read(tmp_path / "fit", drawn=drawn)
   assert "A model built by hand (tfae.fit) of 51 parameters" in found.text
   assert {p.name for p in drawn if p.content} >= {"loss"} and found.table("picture")
+
+
+def test_a_strip_is_as_wide_as_the_page_whether_png_or_gif():
+  def picture(size, kind):
+    buffer = io.BytesIO()
+    Image.new("L", size).save(buffer, kind)
+    return Picture("x", "x", "data", content=buffer.getvalue())
+
+  for kind in ("PNG", "GIF"):
+    assert picture((300, 74), kind).wide and not picture((300, 290), kind).wide
