@@ -34,7 +34,7 @@ setup(
         "scikit-learn>=1.5",  # the embedded digits and the PCA baseline
         "tqdm",
         "Pillow>=10",  # image files of tfae-predict and tfae-inspect
-        "matplotlib>=3.8",  # the plots of tfae-reproduce
+        "matplotlib>=3.8",  # figures
         "tensorboard",  # tf.summary needs it
     ],
     extras_require={

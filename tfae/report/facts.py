@@ -29,7 +29,8 @@ NOT_OF_FIT = ("data", "model", "task", "transfer", "placement")
 class State:
   """How far a run is.
 
-  word: 'complete', 'stopped early', 'in training', 'interrupted', 'diverged' or 'just begun'.
+  word: 'complete', 'stopped early', 'in training', 'interrupted', 'diverged', 'just begun', or
+    'unknown': the lines that would tell are lost.
   text: the same in a sentence, with the reason where it is known.
   """
   word: str
