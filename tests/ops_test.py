@@ -75,6 +75,73 @@ def test_conv2d_is_the_cross_correlation(size, window, stride, padding):
                              numpy_conv2d(x, kernel, stride, padding), atol=1e-12)
 
 
+# (padding, size, window, stride, channels in and out), and whether the gradients are products: from
+# 16 channels to one, a pixel at a time.
+TO_ONE = [("same", (9, 7), (3, 3), (1, 1), 16, 1, True),
+          ("same", (6, 9), (5, 2), (1, 1), 17, 1, True),
+          ("valid", (9, 7), (4, 3), (1, 1), 16, 1, True),
+          ("same", (3, 3), (1, 1), (1, 1), 16, 1, True),
+          ("same", (9, 7), (3, 3), (1, 1), 15, 1, False),
+          ("same", (9, 7), (3, 3), (2, 1), 16, 1, False),
+          ("same", (9, 7), (3, 3), (1, 1), 16, 2, False)]
+
+
+@pytest.mark.parametrize("padding, size, window, stride, channels, filters, products", TO_ONE)
+def test_conv2d_to_one_channel_is_numpy_s_and_so_are_its_gradients(
+    padding, size, window, stride, channels, filters, products):
+  x, kernel = normal(2, *size, channels), normal(*window, channels, filters)
+  expected = numpy_conv2d(x, kernel, stride, padding)
+  out = normal(*expected.shape)
+
+  @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, *x.shape[1:]), tf.float64),
+                                                 tf.TensorSpec(kernel.shape, tf.float64)])
+  def run(x, kernel):
+    with tf.GradientTape() as tape:
+      tape.watch((x, kernel))
+      y = ops.conv2d(x, kernel, stride, padding)
+      loss = tf.reduce_sum(y * out)
+    return y, tape.gradient(loss, (x, kernel))
+
+  y, (dx, dkernel) = run(x, kernel)
+  np.testing.assert_allclose(y, expected, atol=1e-12)
+  used = {op.type for op in run.get_concrete_function().graph.get_operations()}
+  assert ("Conv2DBackpropFilter" in used) != products
+  # The loss is linear in each of both: its slope along one direction is exact.
+  for operand, gradient, at in ((x, dx, 0), (kernel, dkernel, 1)):
+    direction = normal(*operand.shape)
+    moved = [x, kernel]
+    moved[at] = direction
+    slope = np.vdot(numpy_conv2d(*moved, stride, padding), out)
+    assert np.vdot(gradient, direction) == pytest.approx(slope, rel=1e-10)
+
+
+def test_conv2d_to_one_channel_can_be_differentiated_twice():
+  x, kernel = tf.constant(normal(2, 5, 4, 16)), tf.constant(normal(3, 3, 16, 1))
+
+  def slopes(x):
+    """Sum of the squared gradients to x of the mean squared output, and its gradient to x."""
+    with tf.GradientTape() as outer:
+      outer.watch(x)
+      with tf.GradientTape() as inner:
+        inner.watch(x)
+        loss = tf.reduce_mean(tf.square(ops.conv2d(x, kernel, (1, 1), "same")))
+      total = tf.reduce_sum(tf.square(inner.gradient(loss, x)))
+    return total, outer.gradient(total, x)
+
+  direction, step = normal(*x.shape), 1e-4
+  up, down = (slopes(x + sign * step * direction)[0] for sign in (1, -1))
+  assert np.vdot(slopes(x)[1], direction) == pytest.approx(float(up - down) / (2 * step), rel=1e-6)
+
+
+@pytest.mark.parametrize("device, products", [("/CPU:0", True), ("/GPU:0", False)])
+def test_gradients_are_products_on_cpus_where_they_were_measured(device, products):
+  with tf.Graph().as_default() as graph, tf.device(device):
+    x, kernel = tf.constant(normal(1, 4, 4, 16)), tf.constant(normal(3, 3, 16, 1))
+    tf.gradients(ops.conv2d(x, kernel, (1, 1), "same"), kernel)
+  used = {op.type for op in graph.get_operations()}
+  assert ("Conv2DBackpropFilter" in used) != products
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("size, window, stride", WINDOWS)
 def test_conv2d_transpose_scatters_every_pixel_through_the_kernel(size, window, stride, padding):
@@ -199,10 +266,10 @@ def test_every_activation_is_its_formula(name):
                              atol=1e-12)
 
 
-def test_dropout_zeroes_what_is_dropped_and_scales_the_rest():
+def test_dropout_zeroes_what_is_not_kept_and_scales_the_rest():
   x = tf.constant([[1., 2., 3., 4.]])
-  draws = tf.constant([[0., 0.19, 0.2, 0.9]])
-  np.testing.assert_allclose(ops.dropout(x, 0.2, draws < 0.2), [[0, 0, 3.75, 5]], rtol=1e-6)
+  kept = tf.constant([[False, False, True, True]])
+  np.testing.assert_allclose(ops.dropout(x, 0.2, kept), [[0, 0, 3.75, 5]], rtol=1e-6)
 
 
 def test_the_batch_size_is_an_int_where_it_is_known_and_a_tensor_where_not():
@@ -219,6 +286,8 @@ def test_the_batch_size_is_an_int_where_it_is_known_and_a_tensor_where_not():
 
 IMAGE_OPS = {
     "conv2d": lambda x: ops.conv2d(x, tf.ones((3, 2, 2, 3), x.dtype) / 8, (2, 1), "same"),
+    "conv2d to one channel": lambda x: ops.conv2d(
+        tf.concat([x] * 8, 3), tf.ones((3, 2, 16, 1), x.dtype) / 64, (1, 1), "same"),
     "conv2d_transpose": lambda x: ops.conv2d_transpose(x, tf.ones((3, 2, 3, 2), x.dtype) / 8,
                                                        (2, 1), "same", (9, 4)),
     "max_pool": lambda x: ops.max_pool(x, (2, 3), (2, 1), "same"),

@@ -49,13 +49,38 @@ def test_the_same_key_gives_the_same_numbers_with_xla_and_without_and_on_every_d
       np.testing.assert_array_equal(found, reference)
 
 
-@pytest.mark.parametrize("rate", [0.2, 0.5, 1e-9, 2.0**-24, 1 - 2.0**-24, 0.1 + 2.0**-26])
-@pytest.mark.parametrize("jit", [False, True])
-def test_numbers_are_below_a_rate_to_the_bit_and_as_often_as_it_says(rate, jit):
+# The rates, and the bits of a decision.
+RATES = [(0.5, 8), (0.25, 8), (1 / 256, 8), (0.2, 16), (0.9, 16), (1 / 3, 16), (1e-9, 32),
+         (1e-5, 32), (1 - 2.0**-20, 32), (0.1 + 2.0**-26, 16)]
+
+
+@pytest.mark.parametrize("rate, bits", RATES)
+@pytest.mark.parametrize("shape", [(300, 301), (299, 7, 43), (1000,), (4, 0)])
+def test_decisions_are_a_part_of_a_philox_word_each_and_true_as_often_as_the_rate_says(
+    rate, bits, shape):
   key = randomness.stream(7, "dropout")
-  found = tf.function(lambda: randomness.below(rate, (300, 301), key), jit_compile=jit)().numpy()
-  np.testing.assert_array_equal(found, randomness.uniform((300, 301), key).numpy() < rate)
-  assert abs(found.mean() - rate) < 4 * np.sqrt(rate * (1 - rate) / found.size) + 2 / found.size
+  row = int(np.prod(shape[1:]))
+  words = tf.random.stateless_uniform((shape[0], -(-row * bits // 32)), key, None, None, tf.uint32,
+                                      alg="philox").numpy()
+  parts = words.astype("<u4").view(f"<u{bits // 8}").reshape(shape[0], -1)[:, :row]
+  expected = parts.reshape(shape) < rate * 2.0**bits - .5  # rounded to the next integer
+  for jit in (False, True):
+    found = tf.function(lambda: randomness.below(rate, shape, key), jit_compile=jit)().numpy()
+    np.testing.assert_array_equal(found, expected)
+    found = tf.function(lambda x: randomness.below(rate, tf.shape(x), key), autograph=False,
+                        input_signature=[tf.TensorSpec([None] * len(shape))])(tf.zeros(shape))
+    np.testing.assert_array_equal(found, expected)
+  if expected.size:
+    assert abs(expected.mean() - rate) < (
+        4 * np.sqrt(rate * (1 - rate) / expected.size) + 2 / expected.size)
+
+
+@hypothesis.given(rate=st.floats(2.0**-31, 1 - 2.0**-31), seed=st.integers(0, 2**40))
+@hypothesis.settings(deadline=None, max_examples=50)
+def test_any_rate_is_met(rate, seed):
+  found = randomness.below(rate, (100, 400), randomness.stream(seed, "dropout")).numpy()
+  # Six standard deviations, and the three that a rare event can be more often.
+  assert abs(found.sum() - rate * 40_000) < 6 * np.sqrt(rate * (1 - rate) * 40_000) + 3
 
 
 def test_another_seed_purpose_or_number_gives_other_numbers():

@@ -195,3 +195,29 @@ def test_a_spec_that_is_not_one_and_a_run_of_no_steps_are_refused():
     optimizers.Updater("adam", [variable], 1)
   with pytest.raises(errors.InputError, match="total_steps=0"):
     optimizers.Updater(Adam(), [variable], 0)
+
+
+def test_xla_updates_kernels_in_place():
+  shapes = (5, 30), (30, 40)
+  with tf.device("/device:CPU:0"):
+    kernels = [tf.Variable(tf.ones(shape), name=f"kernel_{n}")
+               for n, shape in enumerate(shapes)]
+    x = tf.ones([7, 5])
+  updater = optimizers.Updater(Adam(), kernels, 10)
+
+  @tf.function(jit_compile=True, autograph=False)
+  def steps():
+    def body(step):
+      with tf.device("/device:CPU:0"):
+        with tf.GradientTape() as tape:
+          loss = tf.reduce_sum(tf.square(tf.nn.relu(x @ kernels[0]) @ kernels[1]))
+        updater.apply(tape.gradient(loss, kernels), step)
+        return step + 1
+    return tf.while_loop(lambda step: step < 3, body, (0,))
+
+  steps()
+  program = steps.experimental_get_compiler_ir()(stage="optimized_hlo")
+  body = max(program.split("\n\n"), key=lambda part: part.count(" dot("))
+  assert body.count(" dot(") == 5, "not the body of the loop"
+  # The gradient to the first kernel needs the second as it was before the step.
+  assert "f32[30,40]" in body and "f32[30,40]{1,0} copy(" not in body

@@ -88,7 +88,7 @@ class Layer(tf.Module):
       case specs.Dropout():
         if key is None or not spec.rate:
           return x
-        return ops.dropout(x, spec.rate, randomness.below(spec.rate, tf.shape(x), key))
+        return ops.dropout(x, spec.rate, randomness.below(1 - spec.rate, tf.shape(x), key))
     return self.finish(self.product(x))
 
   def product(self, x):

@@ -6,6 +6,7 @@ All take any batch size, known or not, and float32, float64 or bfloat16. Images 
 
 import math
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
@@ -46,18 +47,62 @@ def sum_of_squares(x):
   """Returns the sum over all elements, a scalar of x's dtype."""
   if not xla_on_cpu(x):
     return 2 * tf.nn.l2_loss(x)
-  # XLA stores the squares, and then adds them up one after the other. A sum of slices is fused
-  # with the square, and works on vectors.
-  x = tf.square(tf.reshape(x, [-1]))
+  # XLA stores the squares of a sum, and then adds them up one after the other. A sum of the squares
+  # of slices is one loop over vectors.
+  def summed(x, function):
+    parts = next((n for n in range(16, 1, -1) if x.shape[0] % n == 0), None)
+    if parts is None:
+      return tf.reduce_sum(function(x), keepdims=True)
+    return tf.add_n([function(part) for part in tf.split(x, parts)])
+
+  x = summed(tf.reshape(x, [-1]), tf.square)
   while x.shape[0] > 1:
-    parts = next((n for n in range(16, 1, -1) if x.shape[0] % n == 0), x.shape[0])
-    x = tf.add_n(tf.split(x, parts)) if parts <= 16 else tf.reduce_sum(x, keepdims=True)
+    x = summed(x, tf.identity)
   return x[0]
 
 
 def conv2d(x, kernel, stride, padding):
   """Returns the cross-correlation of x with kernel `[kh, kw, in, out]`."""
+  if _to_one_channel(kernel, stride) and "GPU" not in x.device and not xla_on_cpu(x):
+    return _correlated(x, kernel, padding)
   return tf.nn.conv2d(x, kernel, stride, padding.upper())
+
+
+def _to_one_channel(kernel, stride):
+  """Returns whether `_correlated` can do a convolution, and trains it faster on a CPU."""
+  return (tuple(stride) == (1, 1) and kernel.shape[3] == 1 and kernel.shape[2] >= 16
+          and kernel.dtype != tf.bfloat16)
+
+
+def _correlated(x, kernel, padding):
+  """A convolution of stride 1 to one channel, whose gradients are products of matrices.
+
+  With a column for each tap of the kernel, which holds the output's gradient dy as that tap meets
+  it, both gradients are products of this matrix `[pixels, taps]`: with the kernel, and with x.
+  oneDNN's own take 2 to 4 times as long. The matrix is a convolution of dy, each of whose kernels
+  is a 1 at one place.
+  """
+  taps = kernel.shape[0] * kernel.shape[1]
+  shifts = np.eye(taps)[::-1].reshape(*kernel.shape[:2], 1, taps)
+  # What x has around it, mirrored: dy's windows are as many as x's pixels.
+  zeros = [(size - 1 - (size - 1) // 2, (size - 1) // 2) if padding == "same" else
+           (size - 1, size - 1) for size in kernel.shape[:2]]
+  gradient_scope = _gradient_scope("conv2d")
+
+  @tf.custom_gradient
+  def correlated(x, kernel):
+    with tf.name_scope("conv2d"):
+      y = tf.nn.conv2d(x, kernel, 1, padding.upper())
+
+    def gradient(dy):
+      with tf.name_scope(gradient_scope):
+        shifted = tf.nn.conv2d(dy, tf.constant(shifts, dy.dtype), 1, [(0, 0), *zeros, (0, 0)])
+        shifted = tf.reshape(shifted, [-1, taps])
+        dx = tf.matmul(shifted, tf.reshape(kernel, [taps, -1]))
+        dkernel = tf.matmul(shifted, tf.reshape(x, [-1, x.shape[3]]), transpose_a=True)
+        return tf.reshape(dx, tf.shape(x)), tf.reshape(dkernel, kernel.shape)
+    return y, gradient
+  return correlated(x, kernel)
 
 
 def conv2d_transpose(x, kernel, stride, padding, output_size):
@@ -83,6 +128,11 @@ def _few_channels(kernel, stride, padding):
           and kernel.shape[0] % step == kernel.shape[1] % step == 0)
 
 
+def _gradient_scope(name):
+  """Returns the scope in which the gradients of TensorFlow's own op `name` would be."""
+  return "/".join(filter(None, ("gradient_tape", tf.get_current_name_scope(), f"{name}/")))
+
+
 def _sub_pixel(x, kernel, stride, output_size):
   """A transposed convolution as a convolution that makes blocks of stride x stride pixels at once.
 
@@ -92,9 +142,7 @@ def _sub_pixel(x, kernel, stride, output_size):
   """
   taps = tuple(size // stride for size in kernel.shape[:2])
   channels = kernel.shape[2]
-  # Named as the gradients of TensorFlow's own ops are.
-  gradient_scope = "/".join(filter(None, ("gradient_tape", tf.get_current_name_scope(),
-                                          "conv2d_transpose/")))
+  gradient_scope = _gradient_scope("conv2d_transpose")
 
   @tf.custom_gradient
   def transposed(x, kernel):
@@ -140,9 +188,10 @@ def upsample(x, factor, output_size):
   return x
 
 
-def dropout(x, rate, dropped):
-  """Returns x with 0 where `dropped`, booleans, the rest divided by 1 - rate."""
-  return tf.where(dropped, tf.zeros_like(x), x / (1 - rate))
+def dropout(x, rate, kept):
+  """Returns x / (1 - rate) where `kept`, booleans, elsewhere 0."""
+  # Products are quicker than choices on a CPU, in both directions.
+  return x * (tf.cast(kept, x.dtype) * (1 / (1 - rate)))
 
 
 def batch_moments(x, weights=None):

@@ -98,6 +98,10 @@ class Updater(tf.Module):
   def _apply_group(self, members, dtype, norm, step):
     spec = self.spec
     rate = self.learning_rate(step, dtype)
+    if ops.xla_on_cpu(norm):
+      # Nothing is added; but the norm needs all gradients, so that no kernel is still to be read
+      # when it is updated. XLA would update a copy of each.
+      rate += tf.minimum(tf.cast(norm, dtype), 0)
     update = _RULES[type(spec)](spec, dtype, rate, step)
     scale = _clip_scale(norm, spec.clip_norm, dtype) if spec.clip_norm else None
     for variable, slots, gradient in members:
@@ -226,9 +230,15 @@ def _rmsprop(spec, dtype, rate, step):
         lr=rate, rho=rho, momentum=momentum, epsilon=epsilon, grad=gradient)
 
   def outside(variable, slots, gradient):
+    if ops.xla_on_cpu(rate):
+      ms = slots["rmsprop_ms"]
+      _descend(ms, one - rho, ms.read_value() - tf.square(gradient))
+      _descend(variable, rate, gradient / (tf.sqrt(ms.read_value()) + epsilon))
+      return
     # The Adam kernel with beta1 = 0 and without bias correction is this rule in one pass. Its
     # Nesterov form takes the gradient itself; the other takes m + (gradient - m), which loses
-    # digits when gradients shrink. It writes m, here the momentum slot, and never reads it.
+    # digits when gradients shrink. It writes m, here the momentum slot, and never reads it: to XLA,
+    # which passes over each slot by itself, a pass for nothing.
     tf.raw_ops.ResourceApplyAdam(
         var=variable.handle, m=slots["rmsprop_momentum"].handle, v=slots["rmsprop_ms"].handle,
         beta1_power=zero, beta2_power=zero, lr=rate, beta1=zero, beta2=rho, epsilon=epsilon,

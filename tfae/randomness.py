@@ -48,9 +48,22 @@ def uniform(shape, key, minimum=0.0, maximum=1.0, dtype=tf.float32, before=None)
 
 
 def below(rate, shape, key):
-  """Returns `uniform(shape, key) < rate`, for a rate below 1, to the bit; with fewer passes."""
-  limit = math.ceil(float(np.float32(rate)) * 2**24)  # of the 24 bits that `uniform` keeps
-  return _words(shape, key, None) < tf.constant(limit << 8, tf.uint32)
+  """Returns booleans, each True with probability `rate`, below 1, for itself.
+
+  A word of 32 bits is several decisions: of 8 bits each where they say the rate, as .25 and .5, of
+  16, or of all next to 0 and 1. The probability differs from the rate by at most 1e-4 of the rate, or of what it
+  lacks to 1. A row (of axis 0) begins with a new word.
+  """
+  off = lambda bits: abs(round(rate * 2**bits) / 2**bits - rate)
+  bits = next((bits for bits in (8, 16) if off(bits) <= 1e-4 * min(rate, 1 - rate)), 32)
+  known = tf.get_static_value(shape)
+  shape = shape if known is None else [int(n) for n in known]
+  row = tf.reduce_prod(shape[1:]) if known is None else math.prod(shape[1:])
+  words = _words((shape[0], -(-row * bits // 32)), key, None)
+  dtype = {8: tf.uint8, 16: tf.uint16, 32: tf.uint32}[bits]
+  parts = tf.reshape(tf.bitcast(words, dtype), (shape[0], -(-row * bits // 32) * (32 // bits)))
+  limit = tf.constant(min(round(rate * 2**bits), 2**bits - 1), dtype)
+  return tf.reshape(parts[:, :row], shape) < limit
 
 
 def halves(shape, key, before=None):
