@@ -172,20 +172,37 @@ def max_pool(x, size, stride, padding):
 
 def upsample(x, factor, output_size):
   """Returns x with each pixel repeated `factor` times, cut or edge-padded to `output_size`."""
-  # Not ResizeNearestNeighbor: its gradient has no XLA kernel, and at factors such as 41 rounding
-  # shifts its pixels. Copies side by side in memory are the next pixels, or the next rows.
-  batch, (height, width, channels) = batch_size(x), x.shape[1:]
-  x = tf.concat([x] * factor[1], 3)
-  x = tf.reshape(x, (batch, height, width * factor[1], channels))
-  x = tf.concat([x] * factor[0], 2)
-  x = tf.reshape(x, (batch, height * factor[0], width * factor[1], channels))
-  x = x[:, :output_size[0], :output_size[1]]
+  x = _repeated(x, factor)
+  if any(have > want for have, want in zip(x.shape[1:3], output_size)):  # costs a copy each way
+    x = x[:, :output_size[0], :output_size[1]]
   for axis in (1, 2):
     missing = output_size[axis - 1] - x.shape[axis]
     if missing > 0:
       last = x[:, -1:] if axis == 1 else x[:, :, -1:]
       x = tf.concat([x] + [last] * missing, axis)
   return x
+
+
+def _repeated(x, factor):
+  """Returns x with each pixel repeated `factor` times."""
+  batch, (height, width, channels) = batch_size(x), x.shape[1:]
+  gradient_scope = _gradient_scope("repeat")
+
+  @tf.custom_gradient
+  def repeated(x):
+    # Not ResizeNearestNeighbor: its gradient has no XLA kernel, and at factors such as 41 rounding
+    # shifts its pixels. Copies side by side in memory are the next pixels, or the next rows.
+    x = tf.concat([x] * factor[1], 3)
+    x = tf.reshape(x, (batch, height, width * factor[1], channels))
+    x = tf.concat([x] * factor[0], 2)
+    x = tf.reshape(x, (batch, height * factor[0], width * factor[1], channels))
+
+    def gradient(dy):
+      # A sum over each block: half the time of adding up the parts of the concatenations.
+      with tf.name_scope(gradient_scope):
+        return tf.nn.avg_pool2d(dy, factor, factor, "VALID") * math.prod(factor)
+    return x, gradient
+  return repeated(x)
 
 
 def dropout(x, rate, kept):

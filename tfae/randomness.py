@@ -51,8 +51,8 @@ def below(rate, shape, key):
   """Returns booleans, each True with probability `rate`, below 1, for itself.
 
   A word of 32 bits is several decisions: of 8 bits each where they say the rate, as .25 and .5, of
-  16, or of all next to 0 and 1. The probability differs from the rate by at most 1e-4 of the rate, or of what it
-  lacks to 1. A row (of axis 0) begins with a new word.
+  16, or of all next to 0 and 1. The probability differs from the rate by at most 1e-4 of the rate,
+  or of what it lacks to 1. A row (of axis 0) begins with a new word.
   """
   off = lambda bits: abs(round(rate * 2**bits) / 2**bits - rate)
   bits = next((bits for bits in (8, 16) if off(bits) <= 1e-4 * min(rate, 1 - rate)), 32)
