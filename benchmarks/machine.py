@@ -56,9 +56,10 @@ def append(path, text, versions):
   """Adds a result to a Markdown file, with commit, versions, kind of machine and the command."""
   commit = machine.commit(pathlib.Path(__file__).parent) or "unknown"
   packages = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+  made_on = "; ".join(filter(None, (f"Commit {commit}", packages, machine.kind())))
   # Where the files lie here is nobody's business.
   flags = [word for word in sys.argv[1:]
            if not word.startswith(("--markdown", "--folder")) and word != path]
   command = shlex.join(["python", f"benchmarks/{pathlib.Path(sys.argv[0]).name}", *flags])
   with open(path, "a", encoding="utf-8") as file:
-    file.write(f"\n{text}\nCommit {commit}; {packages}; {machine.kind()}; `{command}`\n")
+    file.write(f"\n{text}\n{made_on}; `{command}`\n")
