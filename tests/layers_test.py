@@ -242,8 +242,8 @@ def test_dropout_is_the_same_with_xla_and_without():
   np.testing.assert_array_equal(compiled(tf.ones((4, 50))), layer(tf.ones((4, 50)), key))
 
 
-@pytest.mark.parametrize("rate", [0, 0.0])
-def test_dropout_of_rate_zero_changes_nothing(rate):
+@pytest.mark.parametrize("rate", [0, 0.0, 1e-17])
+def test_dropout_of_a_rate_that_is_nothing_beside_1_changes_nothing(rate):
   x = tf.constant(normal(2, 5))
   np.testing.assert_array_equal(build(Dropout(rate), (5,))(x, randomness.stream(0, "a")), x)
 

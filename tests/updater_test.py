@@ -221,3 +221,14 @@ def test_xla_updates_kernels_in_place():
   assert body.count(" dot(") == 5, "not the body of the loop"
   # The gradient to the first kernel needs the second as it was before the step.
   assert "f32[30,40]" in body and "f32[30,40]{1,0} copy(" not in body
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_gradient_that_is_not_a_number_spoils_its_own_variable_only(jit):
+  with tf.device("/device:CPU:0"):
+    variables = [tf.Variable([1.0, 2.0], name=name) for name in ("a", "b")]
+  updater = optimizers.Updater(SGD(0.5), variables, 10)
+  norm = tf.function(updater.apply, jit_compile=jit, autograph=False)(
+      [tf.constant([1.0, 1.0]), tf.constant([np.nan, 1.0])], tf.constant(0))
+  assert np.isnan(norm)
+  np.testing.assert_array_equal(variables[0], [0.5, 1.5])

@@ -86,7 +86,7 @@ class Layer(tf.Module):
       case specs.Activation():
         return ops.activate(x, spec.function)
       case specs.Dropout():
-        if key is None or not spec.rate:
+        if key is None or 1 - spec.rate == 1:
           return x
         return ops.dropout(x, spec.rate, randomness.below(1 - spec.rate, tf.shape(x), key))
     return self.finish(self.product(x))

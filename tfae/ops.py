@@ -1,6 +1,6 @@
 """The computations of the layers, on tensors; no state.
 
-All take any batch size, known or not, and float32, float64 or bfloat16. Images are
+All take any batch size from 1 on, known or not, and float32, float64 or bfloat16. Images are
 `[batch, height, width, channels]`. Each has a gradient and an XLA kernel.
 """
 
@@ -188,25 +188,26 @@ def _repeated(x, factor):
   batch, (height, width, channels) = batch_size(x), x.shape[1:]
   gradient_scope = _gradient_scope("repeat")
 
-  @tf.custom_gradient
-  def repeated(x):
+  def repeat(x):
     # Not ResizeNearestNeighbor: its gradient has no XLA kernel, and at factors such as 41 rounding
     # shifts its pixels. Copies side by side in memory are the next pixels, or the next rows.
     x = tf.concat([x] * factor[1], 3)
     x = tf.reshape(x, (batch, height, width * factor[1], channels))
     x = tf.concat([x] * factor[0], 2)
-    x = tf.reshape(x, (batch, height * factor[0], width * factor[1], channels))
+    return tf.reshape(x, (batch, height * factor[0], width * factor[1], channels))
 
+  @tf.custom_gradient
+  def repeated(x):
     def gradient(dy):
-      # A sum over each block: half the time of adding up the parts of the concatenations.
+      # A sum over each block: without XLA half the time of adding up the concatenations' parts.
       with tf.name_scope(gradient_scope):
         return tf.nn.avg_pool2d(dy, factor, factor, "VALID") * math.prod(factor)
-    return x, gradient
-  return repeated(x)
+    return repeat(x), gradient
+  return repeat(x) if xla_on_cpu(x) else repeated(x)
 
 
 def dropout(x, rate, kept):
-  """Returns x / (1 - rate) where `kept`, booleans, elsewhere 0."""
+  """Returns x / (1 - rate) where `kept`, booleans, elsewhere 0, or NaN if x is not finite."""
   # Products are quicker than choices on a CPU, in both directions.
   return x * (tf.cast(kept, x.dtype) * (1 / (1 - rate)))
 

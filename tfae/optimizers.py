@@ -101,7 +101,7 @@ class Updater(tf.Module):
     if ops.xla_on_cpu(norm):
       # Nothing is added; but the norm needs all gradients, so that no kernel is still to be read
       # when it is updated. XLA would update a copy of each.
-      rate += tf.minimum(tf.cast(norm, dtype), 0)
+      rate += tf.where(norm < 0, tf.cast(norm, dtype), 0)
     update = _RULES[type(spec)](spec, dtype, rate, step)
     scale = _clip_scale(norm, spec.clip_norm, dtype) if spec.clip_norm else None
     for variable, slots, gradient in members:

@@ -48,7 +48,7 @@ def uniform(shape, key, minimum=0.0, maximum=1.0, dtype=tf.float32, before=None)
 
 
 def below(rate, shape, key):
-  """Returns booleans, each True with probability `rate`, below 1, for itself.
+  """Returns booleans of a shape of rank 1 or more, each True with probability `rate`, below 1.
 
   A word of 32 bits is several decisions: of 8 bits each where they say the rate, as .25 and .5, of
   16, or of all next to 0 and 1. The probability differs from the rate by at most 1e-4 of the rate,
