@@ -59,9 +59,10 @@ def below(rate, shape, key):
   known = tf.get_static_value(shape)
   shape = shape if known is None else [int(n) for n in known]
   row = tf.reduce_prod(shape[1:]) if known is None else math.prod(shape[1:])
-  words = _words((shape[0], -(-row * bits // 32)), key, None)
+  words = -(-row * bits // 32)
   dtype = {8: tf.uint8, 16: tf.uint16, 32: tf.uint32}[bits]
-  parts = tf.reshape(tf.bitcast(words, dtype), (shape[0], -(-row * bits // 32) * (32 // bits)))
+  parts = tf.bitcast(_words((shape[0], words), key, None), dtype)
+  parts = tf.reshape(parts, (shape[0], words * 32 // bits))
   limit = tf.constant(min(round(rate * 2**bits), 2**bits - 1), dtype)
   return tf.reshape(parts[:, :row], shape) < limit
 

@@ -84,8 +84,8 @@ def _one_class(digit, printed):
              minutes=2)
 
 
-# Ruff et al. 2018, "Deep one-class classification", table 1: AUROC of Deep SVDD, 0 to 9. From memory:
-# of these only the mean, 94.8, was compared with another source.
+# Ruff et al. 2018, "Deep one-class classification", table 1: AUROC of Deep SVDD, 0 to 9. From
+# memory: of these only the mean, 94.8, was compared with another source.
 _DEEP_SVDD = (98.0, 99.7, 91.7, 91.9, 94.9, 88.5, 98.3, 94.6, 93.9, 96.5)
 _BUDGETS = (100, 1000, 10000, 25000)
 _S14_GRID = {  # (latent, hidden): per cent of accuracy that the tutorial printed
